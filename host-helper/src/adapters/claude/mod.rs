@@ -14,7 +14,7 @@ pub mod hook_event;
 pub mod hook_wire;
 pub mod mcp_config;
 pub mod permission;
-// pub mod plan;
+pub mod plan;
 // pub mod preflight;
 pub mod prices;
 pub mod registry;
