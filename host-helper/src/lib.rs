@@ -1,4 +1,7 @@
-//! The native helper of Claustre: everything that must last beyond a Zellij pane.
+//! The native helper of Claustre: daemon, command line, hooks and launcher in one binary.
+//!
+//! Read [`paths`] for where everything lies, then `ARCHITECTURE.md` for how an event travels.
 
 pub mod adapters;
+pub mod paths;
 pub mod text;

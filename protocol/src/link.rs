@@ -1,0 +1,222 @@
+//! The lines between the daemon and the plugin, over two `zellij pipe` children.
+//!
+//! `down` carries [`ToPlugin`] lines (daemon → plugin), `up` carries [`FromPlugin`] lines (plugin → daemon). Every line is one JSON
+//! object of at most [`MAX_LINE`] bytes. The plugin keeps nothing that cannot be sent again: after any break the daemon answers the
+//! next hello with a reset.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    dashboard::DashboardUpdate,
+    ids::SessionId,
+    request::Request,
+    rpc::{Fault, ProtocolVersion},
+};
+
+/// Longest line on the link, in bytes; larger ones cost tens of milliseconds in the plugin's interpreter.
+pub const MAX_LINE: usize = 32 * 1024;
+
+/// Name of the Zellij pipe that carries daemon → plugin lines.
+pub const PIPE_TO_PLUGIN: &str = "claustre-to-plugin";
+/// Name of the Zellij pipe that the plugin holds open for plugin → daemon lines.
+pub const PIPE_FROM_PLUGIN: &str = "claustre-from-plugin";
+/// Name of the message that the key binding sends.
+pub const MESSAGE_TOGGLE: &str = "toggle";
+
+/// One plugin instance: `<plugin id>-<client id>` inside one Zellij server.
+pub type Instance = String;
+
+/// A line to the plugin. Instances other than `target` ignore it; no target = all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DownLine {
+    /// Counts up by one for each line of this link.
+    pub seq: u64,
+    /// The link's identity: changes when the daemon opens the link anew.
+    pub epoch: u64,
+    /// Who is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Instance>,
+    /// What.
+    #[serde(flatten)]
+    pub body: ToPlugin,
+}
+
+/// What the daemon tells the plugin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "method", content = "params", rename_all = "snake_case")]
+pub enum ToPlugin {
+    /// Answers a hello.
+    Welcome {
+        /// The daemon's protocol.
+        protocol: ProtocolVersion,
+        /// The daemon's version.
+        build: String,
+        /// Does this instance act for the daemon? Exactly one per server does.
+        leader: bool,
+        /// The sentence to show when the versions do not fit, with the command that mends it.
+        mismatch: Option<String>,
+    },
+    /// Draw this.
+    Dashboard(DashboardUpdate),
+    /// Do this, then report [`FromPlugin::Acted`]. Doing one `action` twice is forbidden.
+    Act {
+        /// Its number in the daemon's outbox.
+        action: u64,
+        /// What.
+        what: PaneAction,
+    },
+    /// Answers [`FromPlugin::Ask`].
+    Reply {
+        /// The call it answers.
+        id: u64,
+        /// The result, or why not.
+        outcome: Result<serde_json::Value, Fault>,
+    },
+    /// A line to show for a few seconds.
+    Toast {
+        /// Sanitised text.
+        text: String,
+        /// Does it tell of a failure?
+        error: bool,
+    },
+    /// Are you there? Answered by a heartbeat.
+    Ping {},
+}
+
+/// What only Zellij can do, done by the leader.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum PaneAction {
+    /// Opens a tab with the launcher in its first pane, without moving the focus.
+    OpenTab {
+        /// Whose.
+        session: SessionId,
+        /// `{project}:{branch}`.
+        name: String,
+        /// Program and arguments of the launcher.
+        argv: Vec<String>,
+        /// Absolute directory to start in.
+        cwd: String,
+        /// Is anybody attached? Otherwise the pane starts in the background and gets its tab later.
+        attached: bool,
+        /// Open a shell beside it?
+        shell: bool,
+    },
+    /// Gives background panes their own tabs, now that somebody is attached.
+    AdoptPanes {
+        /// Terminal pane and tab name of each.
+        panes: Vec<(u32, String)>,
+    },
+    /// Shows the pane's tab and focuses the pane.
+    Focus {
+        /// The terminal pane.
+        pane: u32,
+    },
+    /// Closes the pane and the rest of its tab.
+    CloseTab {
+        /// The terminal pane.
+        pane: u32,
+        /// The tab's name, with or without a mark: only a tab that carries it is closed.
+        name: String,
+    },
+    /// Names the tab of a pane.
+    RenameTab {
+        /// The terminal pane.
+        pane: u32,
+        /// The new name.
+        name: String,
+    },
+    /// Writes bytes into the pane.
+    Write {
+        /// The terminal pane.
+        pane: u32,
+        /// What, base64: it may hold control characters.
+        bytes: String,
+    },
+    /// Reads the pane's visible text.
+    Read {
+        /// The terminal pane.
+        pane: u32,
+    },
+}
+
+/// A line from the plugin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UpLine {
+    /// Who speaks.
+    pub from: Instance,
+    /// Counts up by one for each line of this instance.
+    pub seq: u64,
+    /// What.
+    #[serde(flatten)]
+    pub body: FromPlugin,
+}
+
+/// What the plugin tells the daemon.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "method", content = "params", rename_all = "snake_case")]
+pub enum FromPlugin {
+    /// First line of an instance on a link.
+    Hello {
+        /// The plugin's protocol.
+        protocol: ProtocolVersion,
+        /// The plugin's version.
+        build: String,
+        /// The Zellij plugin id.
+        plugin_id: u32,
+        /// The Zellij client it belongs to.
+        client_id: u16,
+        /// Process id of the Zellij server.
+        server_pid: u32,
+        /// The epoch of the link it answers.
+        epoch: u64,
+    },
+    /// Still there; sent every two seconds and as answer to a ping.
+    Heartbeat {
+        /// Is the dashboard on the screen?
+        visible: bool,
+        /// Number of the last line received.
+        last_seq: u64,
+        /// Clients that Zellij says are attached.
+        clients: Vec<u16>,
+    },
+    /// Lines are missing: send a reset.
+    Resync {},
+    /// A request of the person in front of the dashboard.
+    Ask {
+        /// Joins the reply.
+        id: u64,
+        /// What.
+        request: Box<Request>,
+    },
+    /// An action was done, or could not be.
+    Acted {
+        /// Its number.
+        action: u64,
+        /// What came of it.
+        outcome: Result<ActionResult, String>,
+    },
+    /// A pane closed.
+    PaneClosed {
+        /// The terminal pane.
+        pane: u32,
+    },
+}
+
+/// What came of a [`PaneAction`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "got", rename_all = "snake_case")]
+pub enum ActionResult {
+    /// Done, nothing to tell.
+    Done {},
+    /// The pane that was opened.
+    Pane {
+        /// Its terminal pane id.
+        pane: u32,
+    },
+    /// The text that was read.
+    Text {
+        /// At most 16 KB.
+        text: String,
+    },
+}
