@@ -58,6 +58,20 @@ pub fn parse_hook(input: &str) -> Result<Hook, HookError> {
     Hook::try_from(wire)
 }
 
+/// Understands a hook's input that is JSON already, as a report carries it.
+pub fn hook_from_value(input: Value) -> Result<Hook, HookError> {
+    if !input.is_object() {
+        return Err(HookError::Missing {
+            field: "hook_event_name",
+        });
+    }
+    // Every field is read leniently, so an object always fits; the error names the case all the same.
+    let wire: WireHook = serde_json::from_value(input).map_err(|_| HookError::Missing {
+        field: "hook_event_name",
+    })?;
+    Hook::try_from(wire)
+}
+
 /// Every field of every event, all optional. Fields of no use to Claustre are not listed.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

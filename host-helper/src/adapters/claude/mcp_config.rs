@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use claustre_protocol::hook::{HOME_VARIABLE, SESSION_VARIABLE, TOKEN_VARIABLE};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
@@ -10,7 +11,7 @@ pub const SERVER: &str = "claustre";
 
 /// The variables a session's bridge is told, by name only: the client fills in their values, so that
 /// the file holds no secret.
-pub const BRIDGE_VARIABLES: &[&str] = &["CLAUSTRE_SESSION_ID", "CLAUSTRE_TOKEN", "CLAUSTRE_HOME"];
+pub const BRIDGE_VARIABLES: &[&str] = &[SESSION_VARIABLE, TOKEN_VARIABLE, HOME_VARIABLE];
 
 /// Why the configuration cannot name the helper.
 #[derive(Debug, Error, PartialEq, Eq)]

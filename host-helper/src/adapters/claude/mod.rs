@@ -7,10 +7,10 @@
 
 pub mod config_files;
 pub mod files;
-// pub mod fuse;
+pub mod fuse;
 pub mod hook_answer;
 pub mod hook_event;
-// pub mod hook_state;
+pub mod hook_state;
 pub mod hook_wire;
 pub mod mcp_config;
 pub mod permission;

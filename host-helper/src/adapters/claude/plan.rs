@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use claustre_protocol::status::Mode;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
@@ -38,32 +39,39 @@ const TITLE_LIMIT: usize = 80;
 
 /// Options that would take the client out of Claustre's hands; extra arguments may not hold them.
 const RESERVED: &[&str] = &[
-    "--", "--session-id", "--resume", "-r", "--continue", "-c", "--fork-session", "--settings", "--print", "-p",
-    "--bare", "--bg", "--worktree", "-w", "--tmux",
+    "--",
+    "--session-id",
+    "--resume",
+    "-r",
+    "--continue",
+    "-c",
+    "--fork-session",
+    "--settings",
+    "--print",
+    "-p",
+    "--bare",
+    "--bg",
+    "--worktree",
+    "-w",
+    "--tmux",
 ];
 
 /// Variables of a client around us that would confuse the one we start.
-const REMOVED_VARIABLES: &[&str] = &["CLAUDECODE", "CLAUDE_CODE_SESSION_ID", "CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SSE_PORT"];
-
-/// How a task is worked on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WorkMode {
-    /// The user steers.
-    Supervised,
-    /// It works through the queue alone.
-    Autonomous,
-    /// It opens without a prompt.
-    Exploration,
-}
+const REMOVED_VARIABLES: &[&str] = &[
+    "CLAUDECODE",
+    "CLAUDE_CODE_SESSION_ID",
+    "CLAUDE_CODE_ENTRYPOINT",
+    "CLAUDE_CODE_SSE_PORT",
+];
 
 /// The permission mode to start with: what the user wrote, else `acceptEdits` where it works alone and
 /// `default` where the user is there. It is never `bypassPermissions` unless the user wrote that.
 #[must_use]
-pub fn permission_mode(mode: WorkMode, written_by_user: Option<&PermissionMode>) -> PermissionMode {
+pub fn permission_mode(mode: Mode, written_by_user: Option<&PermissionMode>) -> PermissionMode {
     match (written_by_user, mode) {
         (Some(written), _) => written.clone(),
-        (None, WorkMode::Autonomous) => PermissionMode::AcceptEdits,
-        (None, WorkMode::Supervised | WorkMode::Exploration) => PermissionMode::Default,
+        (None, Mode::Autonomous) => PermissionMode::AcceptEdits,
+        (None, Mode::Supervised | Mode::Exploration) => PermissionMode::Default,
     }
 }
 
@@ -206,7 +214,11 @@ pub fn write(directory: &Path, request: &PlanRequest<'_>) -> Result<LaunchPlan, 
         user_status_line: request.user_status_line,
         approve_worktree_mcp: request.approve_worktree_mcp,
     })?;
-    let variables: Vec<&str> = BRIDGE_VARIABLES.iter().copied().filter(|name| request.env.contains_key(*name)).collect();
+    let variables: Vec<&str> = BRIDGE_VARIABLES
+        .iter()
+        .copied()
+        .filter(|name| request.env.contains_key(*name))
+        .collect();
     let servers = mcp_config::build(request.claustre, &variables)?;
     files::private_directory(directory)?;
     files::write_private(&directory.join(SETTINGS_FILE), pretty(&settings).as_bytes())?;
@@ -220,9 +232,15 @@ pub fn write(directory: &Path, request: &PlanRequest<'_>) -> Result<LaunchPlan, 
 
 fn build(directory: &Path, request: &PlanRequest<'_>) -> Result<LaunchPlan, PlanError> {
     if !request.version.is_supported() {
-        return Err(PlanError::TooOld { found: request.version });
+        return Err(PlanError::TooOld {
+            found: request.version,
+        });
     }
-    for (what, path) in [("the client's path", request.claude), ("the worktree", request.cwd), ("the session's directory", directory)] {
+    for (what, path) in [
+        ("the client's path", request.claude),
+        ("the worktree", request.cwd),
+        ("the session's directory", directory),
+    ] {
         if !path.is_absolute() {
             return Err(refused(what, format!("{path:?} is not an absolute path")));
         }
@@ -238,23 +256,46 @@ fn build(directory: &Path, request: &PlanRequest<'_>) -> Result<LaunchPlan, Plan
     if !title.is_empty() {
         push("the title", "--name", &title)?;
     }
-    push("the permission mode", "--permission-mode", request.permission_mode.as_str())?;
+    push(
+        "the permission mode",
+        "--permission-mode",
+        request.permission_mode.as_str(),
+    )?;
     if let Some(model) = request.model {
         push("the model", "--model", model)?;
     }
     if let Some(effort) = request.effort {
         push("the effort", "--effort", effort)?;
     }
-    if let Some(addition) = request.append_system_prompt.map(text::strip_control).filter(|text| !text.trim().is_empty()) {
-        push("the addition to the system prompt", "--append-system-prompt", &addition)?;
+    if let Some(addition) = request
+        .append_system_prompt
+        .map(text::strip_control)
+        .filter(|text| !text.trim().is_empty())
+    {
+        push(
+            "the addition to the system prompt",
+            "--append-system-prompt",
+            &addition,
+        )?;
     }
     // `--mcp-config` takes every following word up to the next option, so an option follows it.
-    push("the session's directory", "--mcp-config", &path_text(&directory.join(MCP_FILE))?)?;
-    push("the session's directory", "--settings", &path_text(&directory.join(SETTINGS_FILE))?)?;
+    push(
+        "the session's directory",
+        "--mcp-config",
+        &path_text(&directory.join(MCP_FILE))?,
+    )?;
+    push(
+        "the session's directory",
+        "--settings",
+        &path_text(&directory.join(SETTINGS_FILE))?,
+    )?;
     for argument in request.extra_args {
         let name = argument.split('=').next().unwrap_or(argument);
         if RESERVED.contains(&name) {
-            return Err(refused("the extra argument", format!("{name} is set by Claustre itself")));
+            return Err(refused(
+                "the extra argument",
+                format!("{name} is set by Claustre itself"),
+            ));
         }
         checked("an extra argument", argument)?;
         options.push(argument.clone());
@@ -268,7 +309,10 @@ fn build(directory: &Path, request: &PlanRequest<'_>) -> Result<LaunchPlan, Plan
         prompt_file: given_prompt(request).map(|_| directory.join(PROMPT_FILE)),
         cwd: request.cwd.to_owned(),
         env: request.env.clone(),
-        env_remove: REMOVED_VARIABLES.iter().map(|name| (*name).to_owned()).collect(),
+        env_remove: REMOVED_VARIABLES
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect(),
     })
 }
 
@@ -276,13 +320,24 @@ impl LaunchPlan {
     /// Loads the plan of a session's directory.
     pub fn load(directory: &Path) -> Result<Self, PlanError> {
         let path = directory.join(PLAN_FILE);
-        let content = fs::read(&path).map_err(|source| PlanError::Read { path: path.clone(), source })?;
-        let failed = |reason: String| PlanError::Format { path: path.clone(), reason };
-        let value: serde_json::Value = serde_json::from_slice(&content).map_err(|error| failed(error.to_string()))?;
+        let content = fs::read(&path).map_err(|source| PlanError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        let failed = |reason: String| PlanError::Format {
+            path: path.clone(),
+            reason,
+        };
+        let value: serde_json::Value =
+            serde_json::from_slice(&content).map_err(|error| failed(error.to_string()))?;
         // The version is looked at first: a newer plan may have any shape.
         match value.get("version").and_then(serde_json::Value::as_u64) {
             Some(version) if version == u64::from(PLAN_VERSION) => {}
-            Some(version) => return Err(failed(format!("it has format {version}, this helper knows {PLAN_VERSION}"))),
+            Some(version) => {
+                return Err(failed(format!(
+                    "it has format {version}, this helper knows {PLAN_VERSION}"
+                )));
+            }
             None => return Err(failed("it names no format version".to_owned())),
         }
         serde_json::from_value(value).map_err(|error| failed(error.to_string()))
@@ -291,8 +346,10 @@ impl LaunchPlan {
     /// Writes the plan, for instance with the new conversation id after `/clear`.
     pub fn save(&self, directory: &Path) -> Result<(), PlanError> {
         let path = directory.join(PLAN_FILE);
-        let value = serde_json::to_value(self)
-            .map_err(|error| PlanError::Format { path: path.clone(), reason: error.to_string() })?;
+        let value = serde_json::to_value(self).map_err(|error| PlanError::Format {
+            path: path.clone(),
+            reason: error.to_string(),
+        })?;
         Ok(files::write_private(&path, pretty(&value).as_bytes())?)
     }
 
@@ -324,7 +381,10 @@ impl LaunchPlan {
 
 /// The prompt as an argument; one too long for that becomes the order to read its file.
 fn prompt_argument(path: &Path) -> Result<Option<String>, PlanError> {
-    let bytes = fs::read(path).map_err(|source| PlanError::Read { path: path.to_owned(), source })?;
+    let bytes = fs::read(path).map_err(|source| PlanError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     let prompt = text::strip_control(&String::from_utf8_lossy(&bytes));
     if prompt.trim().is_empty() {
         return Ok(None);
@@ -332,11 +392,17 @@ fn prompt_argument(path: &Path) -> Result<Option<String>, PlanError> {
     if prompt.len() < ARGUMENT_LIMIT {
         return Ok(Some(prompt));
     }
-    Ok(Some(format!("Read the file {} and do what it says.", path_text(path)?)))
+    Ok(Some(format!(
+        "Read the file {} and do what it says.",
+        path_text(path)?
+    )))
 }
 
 fn given_prompt(request: &PlanRequest<'_>) -> Option<String> {
-    request.prompt.map(text::strip_control).filter(|prompt| !prompt.trim().is_empty())
+    request
+        .prompt
+        .map(text::strip_control)
+        .filter(|prompt| !prompt.trim().is_empty())
 }
 
 fn checked(what: &'static str, value: &str) -> Result<(), PlanError> {
@@ -347,7 +413,14 @@ fn checked(what: &'static str, value: &str) -> Result<(), PlanError> {
         return Err(refused(what, "holds a zero byte".to_owned()));
     }
     if value.len() >= ARGUMENT_LIMIT {
-        return Err(refused(what, format!("is {} bytes long; at most {} fit", value.len(), ARGUMENT_LIMIT - 1)));
+        return Err(refused(
+            what,
+            format!(
+                "is {} bytes long; at most {} fit",
+                value.len(),
+                ARGUMENT_LIMIT - 1
+            ),
+        ));
     }
     Ok(())
 }
@@ -355,17 +428,25 @@ fn checked(what: &'static str, value: &str) -> Result<(), PlanError> {
 fn check_environment(env: &BTreeMap<String, String>) -> Result<(), PlanError> {
     for (name, value) in env {
         if name.is_empty() || name.contains(['=', '\0']) {
-            return Err(refused("the variable", format!("{name:?} is no name for one")));
+            return Err(refused(
+                "the variable",
+                format!("{name:?} is no name for one"),
+            ));
         }
         if value.contains('\0') || name.len().saturating_add(value.len()) >= ARGUMENT_LIMIT - 1 {
-            return Err(refused("the variable", format!("{name} has a value no program can be given")));
+            return Err(refused(
+                "the variable",
+                format!("{name} has a value no program can be given"),
+            ));
         }
     }
     Ok(())
 }
 
 fn path_text(path: &Path) -> Result<String, PlanError> {
-    let text = path.to_str().ok_or_else(|| refused("the path", format!("{path:?} is not valid UTF-8")))?;
+    let text = path
+        .to_str()
+        .ok_or_else(|| refused("the path", format!("{path:?} is not valid UTF-8")))?;
     Ok(text.to_owned())
 }
 

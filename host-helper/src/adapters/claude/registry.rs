@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use claustre_protocol::time::Timestamp;
 use serde::Deserialize;
 
 use super::wire::lenient;
@@ -29,10 +30,10 @@ pub struct RegistryEntry {
     pub is_interactive: bool,
     /// What it is doing.
     pub status: RegistryStatus,
-    /// Since when it is doing that, in milliseconds since 1970.
-    pub status_since_ms: Option<i64>,
-    /// When the client started, in milliseconds since 1970.
-    pub started_at_ms: Option<i64>,
+    /// Since when it is doing that.
+    pub status_since: Option<Timestamp>,
+    /// When the client started.
+    pub started_at: Option<Timestamp>,
     /// The start time of the process in the kernel's ticks, which tells it from a later one of that pid.
     pub process_start: Option<String>,
     /// Whether that very process still lives.
@@ -120,8 +121,11 @@ pub fn parse(content: &str) -> Option<RegistryEntry> {
         version: short(wire.version),
         is_interactive: wire.kind.as_deref() == Some("interactive"),
         status: status(wire.status.as_deref(), wire.waiting_for.as_deref()),
-        status_since_ms: wire.status_updated_at.or(wire.updated_at),
-        started_at_ms: wire.started_at,
+        status_since: wire
+            .status_updated_at
+            .or(wire.updated_at)
+            .map(Timestamp::from_millis),
+        started_at: wire.started_at.map(Timestamp::from_millis),
         process_start: wire.proc_start.and_then(|start| match start {
             serde_json::Value::String(text) => Some(text),
             serde_json::Value::Number(number) => Some(number.to_string()),
@@ -242,7 +246,10 @@ mod tests {
             entry.status,
             RegistryStatus::Waiting(WaitingFor::Permission)
         );
-        assert_eq!(entry.status_since_ms, Some(1_795_169_840_500));
+        assert_eq!(
+            entry.status_since,
+            Some(Timestamp::from_millis(1_795_169_840_500))
+        );
         assert_eq!(entry.process_start.as_deref(), Some("104747"));
         assert!(entry.is_interactive);
     }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use claustre_protocol::model::UsageWindow;
+use claustre_protocol::time::Timestamp;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -28,9 +30,9 @@ pub struct StatusLine {
     /// How full the context is.
     pub context: Option<Context>,
     /// The account's quota of five hours; only with a subscription, and only after the first answer.
-    pub five_hour: Option<Quota>,
+    pub five_hour: Option<UsageWindow>,
     /// The account's quota of seven days; as above.
-    pub seven_day: Option<Quota>,
+    pub seven_day: Option<UsageWindow>,
 }
 
 /// What a session cost so far.
@@ -59,15 +61,6 @@ pub struct Context {
     pub size: Option<u64>,
     /// Percent used, 0 to 100.
     pub used_percent: f64,
-}
-
-/// One usage limit of the account.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Quota {
-    /// Percent used; 100 is the wall.
-    pub used_percent: f64,
-    /// When it starts over, in seconds since 1970, where told.
-    pub resets_at: Option<i64>,
 }
 
 /// Why a status line's input could not be understood.
@@ -108,6 +101,13 @@ pub fn footer(status: &StatusLine) -> String {
         }
     }
     parts.join(" · ")
+}
+
+/// Understands a status line's input that is JSON already, as a report carries it; anything but an
+/// object says nothing.
+#[must_use]
+pub fn from_value(input: serde_json::Value) -> StatusLine {
+    StatusLine::from(serde_json::from_value::<WireStatus>(input).unwrap_or_default())
 }
 
 impl From<WireStatus> for StatusLine {
@@ -152,10 +152,10 @@ impl From<WireStatus> for StatusLine {
     }
 }
 
-fn quota(wire: WireQuota) -> Option<Quota> {
-    Some(Quota {
+fn quota(wire: WireQuota) -> Option<UsageWindow> {
+    Some(UsageWindow {
         used_percent: amount(wire.used_percentage)?,
-        resets_at: wire.resets_at.and_then(whole_seconds),
+        resets_at: wire.resets_at.and_then(moment),
     })
 }
 
@@ -164,11 +164,12 @@ fn amount(value: Option<f64>) -> Option<f64> {
     value.filter(|value| value.is_finite() && *value >= 0.0)
 }
 
-/// Seconds since 1970, which other versions may write with a fraction.
-fn whole_seconds(number: serde_json::Number) -> Option<i64> {
-    number
+/// A moment from seconds since 1970, which other versions may write with a fraction.
+fn moment(number: serde_json::Number) -> Option<Timestamp> {
+    let seconds = number
         .as_i64()
-        .or_else(|| format!("{:.0}", number.as_f64()?).parse().ok())
+        .or_else(|| format!("{:.0}", number.as_f64()?).parse().ok())?;
+    Some(Timestamp::from_millis(seconds.checked_mul(1000)?))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -269,16 +270,16 @@ mod tests {
         assert_eq!(status.model_id.as_deref(), Some("claude-opus-4-8[1m]"));
         assert_eq!(
             status.five_hour,
-            Some(Quota {
+            Some(UsageWindow {
                 used_percent: 100.0,
-                resets_at: Some(1_795_177_104)
+                resets_at: Some(Timestamp::from_millis(1_795_177_104_000))
             })
         );
         assert_eq!(
             status.seven_day,
-            Some(Quota {
+            Some(UsageWindow {
                 used_percent: 13.0,
-                resets_at: Some(1_795_569_904)
+                resets_at: Some(Timestamp::from_millis(1_795_569_904_000))
             })
         );
         let cost = status.cost.expect("cost");
@@ -308,7 +309,7 @@ mod tests {
         );
         assert_eq!(
             status.seven_day.and_then(|quota| quota.resets_at),
-            Some(1_795_569_904)
+            Some(Timestamp::from_millis(1_795_569_904_000))
         );
         assert_eq!(status.version.as_deref(), Some("2.1"));
         assert!(parse("").is_err() && parse("[1").is_err());
