@@ -116,7 +116,13 @@ fn exited(code: Option<i32>, signal: Option<i32>) -> ProcessState {
 fn the_life_of_a_turn() {
     let s = (600, start());
     let p = (700, prompt());
-    check("started", &[s.clone()], None, ALIVE, "idle/- hook @600");
+    check(
+        "started",
+        std::slice::from_ref(&s),
+        None,
+        ALIVE,
+        "idle/- hook @600",
+    );
     check(
         "prompt taken",
         &[s.clone(), p.clone()],
@@ -338,7 +344,7 @@ fn questions_to_a_person() {
     );
     check(
         "a dialog no hook told",
-        &[p.clone()],
+        std::slice::from_ref(&p),
         waiting(5000, WaitingFor::Sandbox),
         ALIVE,
         "waiting_for_input/permission registry @5000 sandbox request",
@@ -543,21 +549,21 @@ fn how_a_session_ends() {
     );
     check(
         "told to end, no hook",
-        &[p.clone()],
+        std::slice::from_ref(&p),
         None,
         &exited(None, Some(15)),
         "done/exited process @50000 ended by signal 15",
     );
     check(
         "failed in a turn",
-        &[p.clone()],
+        std::slice::from_ref(&p),
         None,
         &exited(Some(1), None),
         "error/crashed process @50000 ended with exit status 1",
     );
     check(
         "host restarted",
-        &[p.clone()],
+        std::slice::from_ref(&p),
         None,
         &ProcessState::Lost { at: at(5) },
         "error/lost process @5",
