@@ -294,9 +294,10 @@ pub enum SessionCommand {
         answerable: bool,
         since: Timestamp,
     },
-    /// What it asked was answered in the client, or is gone.
+    /// What it asked was answered in the client, or is gone; none = all that it asks.
     ReportAskClosed {
         session: SessionId,
+        ask: Option<AskId>,
         outcome: AskOutcome,
     },
     /// The agent says by MCP what it is doing.

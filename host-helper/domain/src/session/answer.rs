@@ -143,9 +143,21 @@ pub(super) fn report(world: &dyn World, command: &SessionCommand) -> Vec<Event> 
             ));
             events
         }),
-        SessionCommand::ReportAskClosed { session, outcome } => {
-            if_open(world, *session, |known| close_all(known, *outcome))
-        }
+        SessionCommand::ReportAskClosed {
+            session,
+            ask,
+            outcome,
+        } => if_open(world, *session, |known| match ask {
+            None => close_all(known, *outcome),
+            Some(ask) if known.asks.contains(*ask) => vec![Event::SessionAskClosed {
+                session: *session,
+                task: known.task.value(),
+                ask: *ask,
+                outcome: *outcome,
+                text: None,
+            }],
+            Some(_) => Vec::new(),
+        }),
         // `decide` sends only those two here.
         _ => Vec::new(),
     }
