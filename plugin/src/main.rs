@@ -26,7 +26,11 @@ impl ZellijPlugin for Dashboard {
     }
 
     fn render(&mut self, _rows: usize, columns: usize) {
-        let line = format!("claustre {} ({} settings)", env!("CARGO_PKG_VERSION"), self.configuration.len());
+        let line = format!(
+            "claustre {} ({} settings)",
+            env!("CARGO_PKG_VERSION"),
+            self.configuration.len()
+        );
         print!("{line:.columns$}");
     }
 }

@@ -10,7 +10,10 @@ unsafe extern "C" {
     fn __wasm_call_ctors();
 }
 
-#[expect(unsafe_code, reason = "the entry must be exported under the name that Zellij calls")]
+#[expect(
+    unsafe_code,
+    reason = "the entry must be exported under the name that Zellij calls"
+)]
 #[unsafe(no_mangle)]
 extern "C" fn _start() {
     #[expect(unsafe_code, reason = "calls the function that the linker makes")]
