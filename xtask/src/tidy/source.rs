@@ -249,10 +249,10 @@ mod tests {
                 " ".repeat(13)
             )
         );
-        assert_eq!(code("a(\"b \\\" c\", d)"), "a(          , d)");
+        assert_eq!(code("a(\"b \\\" c\", d)"), "a(        , d)");
         assert_eq!(
             code("a(r#\"b \" c\"#, br\"\\\", d)").trim_end(),
-            "a(            , b    , d)"
+            format!("a({}, b{}, d)", " ".repeat(10), " ".repeat(4))
         );
     }
 
