@@ -8,6 +8,8 @@ mod start;
 
 #[cfg(target_family = "wasm")]
 use std::collections::BTreeMap;
+#[cfg(target_family = "wasm")]
+use std::io::Write as _;
 
 #[cfg(target_family = "wasm")]
 use zellij_tile::prelude::{ZellijPlugin, register_plugin, report_panic};
@@ -31,7 +33,18 @@ impl ZellijPlugin for Dashboard {
             env!("CARGO_PKG_VERSION"),
             self.configuration.len()
         );
-        print!("{line:.columns$}");
+        show(&format!("{line:.columns$}"));
+    }
+}
+
+/// Gives Zellij one frame. Flushed, because stdout keeps what does not end a line where the plugin brings its own
+/// `_start` (the official one makes stdout unbuffered on its way out of `main`). Zellij has nowhere to hear of a
+/// failure, and the next frame comes anyway.
+#[cfg(target_family = "wasm")]
+fn show(frame: &str) {
+    let mut stdout = std::io::stdout().lock();
+    if stdout.write_all(frame.as_bytes()).is_ok() {
+        stdout.flush().ok();
     }
 }
 

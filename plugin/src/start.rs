@@ -4,6 +4,9 @@
 //! "constructors, call, destructors". Each call from Zellij would run them again and grow a table, so that the plugin
 //! gets slower for as long as it lives. With this `_start` they run once. The official wasm32-wasip1 toolchain has its
 //! own, right one; `cargo xtask build-plugin` sets the cfg only where this one is needed.
+//!
+//! One difference remains: this calls `main` without Rust's runtime around it, which makes stdout unbuffered when `main`
+//! returns. So a frame without a newline at its end must be flushed (see `show`), or it is never seen.
 
 #[expect(unsafe_code, reason = "declares the linker's constructor function")]
 unsafe extern "C" {
