@@ -4,4 +4,6 @@
 
 pub mod adapters;
 pub mod paths;
+pub mod plugin_wasm;
+pub mod ports;
 pub mod text;
