@@ -1,3 +1,5 @@
 //! What talks to the world outside: other programs, their files and their formats.
 
 pub mod claude;
+pub mod git;
+pub mod process;
