@@ -1,7 +1,11 @@
 //! What sessions report becomes commands. One thread owns the agent adapter, takes reports in their order and hands what
 //! they mean to the writer; it waits for nobody, so that many reports share one transaction.
 
-use std::sync::{Arc, mpsc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use claustre_domain::{
     command::{Command, SessionCommand},
@@ -9,7 +13,7 @@ use claustre_domain::{
 };
 use claustre_protocol::{
     hook::{Report, ReportBody},
-    ids::AskId,
+    ids::{AskId, SessionId},
     rpc::Fault,
 };
 use tokio::sync::oneshot;
@@ -19,17 +23,19 @@ use crate::ports::{Agent, Heard, KnownSession, PlanOrder, PortError};
 
 /// Something for the thread.
 pub enum Input {
-    /// A session reported. The reply comes once it is durable, with the ask whose answer the reporter waits for.
+    /// A session reported.
     Report {
         /// What.
         report: Box<Report>,
         /// Told once it is durable.
-        reply: oneshot::Sender<Result<Option<AskId>, Fault>>,
+        reply: oneshot::Sender<Result<Reported, Fault>>,
     },
     /// The client's registry changed.
     Look,
     /// Events were stored.
     Stored(Arc<Vec<Recorded>>),
+    /// Some events were missed: look at the store for what is waited for.
+    Lagged,
     /// The log knows this session.
     Know(Box<KnownSession>),
     /// Write a launch plan.
@@ -43,17 +49,45 @@ pub enum Input {
     Stop,
 }
 
+/// What a report came to.
+#[derive(Debug)]
+pub enum Reported {
+    /// It is stored.
+    Stored,
+    /// It is stored, and the reporter waits: the text to print comes here once the ask is closed.
+    Waiting(oneshot::Receiver<Option<String>>),
+}
+
+/// Those who wait for an ask to be closed.
+type Waiting = HashMap<AskId, (SessionId, oneshot::Sender<Option<String>>)>;
+
 /// Takes inputs until told to stop.
 pub fn run(mut agent: Box<dyn Agent>, inputs: &mpsc::Receiver<Input>, engine: &Engine, runtime: &tokio::runtime::Handle) {
-    while let Ok(input) = inputs.recv() {
+    let mut waiting = Waiting::new();
+    loop {
+        let input = match agent.next_look() {
+            None => inputs.recv().ok(),
+            Some(at) => {
+                let left = at.millis_since(engine.host.now()).unsigned_abs() + 1;
+                match inputs.recv_timeout(Duration::from_millis(left)) {
+                    Ok(input) => Some(input),
+                    Err(mpsc::RecvTimeoutError::Timeout) => Some(Input::Look),
+                    Err(mpsc::RecvTimeoutError::Disconnected) => None,
+                }
+            }
+        };
+        let Some(input) = input else { break };
         match input {
-            Input::Report { report, reply } => take(agent.as_mut(), &report, reply, engine, runtime),
+            Input::Report { report, reply } => {
+                take(agent.as_mut(), &report, reply, &mut waiting, engine, runtime);
+            }
             Input::Look => {
                 let now = engine.host.now();
                 let commands = agent.look(now);
                 send(engine, commands, "registry");
             }
-            Input::Stored(events) => learn(agent.as_mut(), &events),
+            Input::Stored(events) => learn(agent.as_mut(), &events, &mut waiting),
+            Input::Lagged => look_again(agent.as_mut(), &mut waiting, engine),
             Input::Know(known) => agent.know(*known),
             Input::Plan { order, reply } => {
                 let written = agent.write_plan(&order).map(|()| agent.foresee(&order));
@@ -68,7 +102,8 @@ pub fn run(mut agent: Box<dyn Agent>, inputs: &mpsc::Receiver<Input>, engine: &E
 fn take(
     agent: &mut dyn Agent,
     report: &Report,
-    reply: oneshot::Sender<Result<Option<AskId>, Fault>>,
+    reply: oneshot::Sender<Result<Reported, Fault>>,
+    waiting: &mut Waiting,
     engine: &Engine,
     runtime: &tokio::runtime::Handle,
 ) {
@@ -86,8 +121,24 @@ fn take(
     if matches!(report.body, ReportBody::Hook(_)) && commands.iter().any(is_prompt) {
         name_delivered(&mut commands, report, engine);
     }
+    let reported = match waits_for {
+        None => Reported::Stored,
+        Some(ask) => {
+            let (answer, answered) = oneshot::channel();
+            // A report that comes a second time, from a hook that lost its daemon, may find its ask closed already.
+            match closed_in_store(ask, engine) {
+                Some((outcome, text)) => {
+                    let _ = answer.send(agent.answer_text(report.session, ask, outcome, text.as_deref()));
+                }
+                None => {
+                    waiting.insert(ask, (report.session, answer));
+                }
+            }
+            Reported::Waiting(answered)
+        }
+    };
     if commands.is_empty() {
-        let _ = reply.send(Ok(waits_for));
+        let _ = reply.send(Ok(reported));
         return;
     }
     let (stored, answer) = oneshot::channel();
@@ -104,7 +155,7 @@ fn take(
     }
     runtime.spawn(async move {
         let outcome = match answer.await {
-            Ok(Ok(_)) => Ok(waits_for),
+            Ok(Ok(_)) => Ok(reported),
             Ok(Err(fault)) => Err(fault),
             Err(_) => Err(Fault::new(
                 claustre_protocol::rpc::FaultCode::Internal,
@@ -149,15 +200,43 @@ fn squeezed(text: &str) -> String {
     text.chars().filter(|character| !character.is_whitespace()).take(4_000).collect()
 }
 
-fn learn(agent: &mut dyn Agent, events: &[Recorded]) {
+fn closed_in_store(ask: AskId, engine: &Engine) -> Option<(AskOutcome, Option<String>)> {
+    let known = engine.read_blocking(|reader| reader.ask(ask)).ok()??;
+    known.outcome.get().map(|outcome| (*outcome, known.text.value()))
+}
+
+fn look_again(agent: &mut dyn Agent, waiting: &mut Waiting, engine: &Engine) {
+    let asks: Vec<AskId> = waiting.keys().copied().collect();
+    for ask in asks {
+        if let Some((outcome, text)) = closed_in_store(ask, engine) {
+            tell(agent, waiting, ask, outcome, text.as_deref());
+        }
+    }
+}
+
+/// Gives whoever waits for this ask the text to print.
+fn tell(agent: &mut dyn Agent, waiting: &mut Waiting, ask: AskId, outcome: AskOutcome, text: Option<&str>) {
+    if let Some((session, answer)) = waiting.remove(&ask) {
+        // The client may have ended its hook meanwhile.
+        let _ = answer.send(agent.answer_text(session, ask, outcome, text));
+    }
+}
+
+fn learn(agent: &mut dyn Agent, events: &[Recorded], waiting: &mut Waiting) {
     for recorded in events {
         match &recorded.event {
             Event::SessionAskClosed {
                 session,
                 ask,
-                outcome: AskOutcome::Approved | AskOutcome::Denied | AskOutcome::Answered,
+                outcome,
+                text,
                 ..
-            } => agent.answered(*session, *ask),
+            } => {
+                tell(agent, waiting, *ask, *outcome, text.as_deref());
+                if matches!(outcome, AskOutcome::Approved | AskOutcome::Denied | AskOutcome::Answered) {
+                    agent.answered(*session, *ask);
+                }
+            }
             Event::SessionOpened(opened) => agent.know(KnownSession {
                 session: opened.session,
                 claude_session_id: Some(opened.claude_session_id.clone()),
@@ -191,8 +270,8 @@ fn send(engine: &Engine, commands: Vec<Command>, actor: &str) {
 /// Hands a report in and waits until it is durable.
 ///
 /// # Errors
-/// The store failed, or the thread has ended.
-pub async fn report(inputs: &mpsc::SyncSender<Input>, report: Report) -> Result<Option<AskId>, Fault> {
+/// The store failed, too many reports wait, or the thread has ended.
+pub async fn report(inputs: &mpsc::SyncSender<Input>, report: Report) -> Result<Reported, Fault> {
     let (reply, answer) = oneshot::channel();
     let busy = || {
         Fault::new(
