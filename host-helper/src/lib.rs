@@ -3,7 +3,10 @@
 //! Read [`paths`] for where everything lies, then `ARCHITECTURE.md` for how an event travels.
 
 pub mod adapters;
+pub mod engine;
 pub mod paths;
 pub mod plugin_wasm;
 pub mod ports;
+pub mod server;
+pub mod store;
 pub mod text;
