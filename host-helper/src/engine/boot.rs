@@ -17,11 +17,14 @@ use crate::{
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn observe(engine: &Engine, launchers: &dyn Launchers) -> Result<(Vec<KnownSession>, Vec<Command>), Fault> {
+pub fn observe(
+    engine: &Engine,
+    launchers: &dyn Launchers,
+) -> Result<(Vec<KnownSession>, Vec<Command>), Fault> {
     let machine = engine.machine;
     let sessions: Vec<Session> = engine
         .read_blocking(|reader| {
-            reader.sessions(&SessionFilter {
+            reader.sessions(SessionFilter {
                 open_only: true,
                 ..SessionFilter::default()
             })
@@ -34,11 +37,13 @@ pub fn observe(engine: &Engine, launchers: &dyn Launchers) -> Result<(Vec<KnownS
             .iter()
             .find(|session| session.id == id)
             .and_then(Session::running_client);
-        let launcher_alive = client.is_some_and(|client| launchers.is_launcher(id, client.launcher_pid));
+        let launcher_alive =
+            client.is_some_and(|client| launchers.is_launcher(id, client.launcher_pid));
         Observed {
             launcher_alive,
             // A pid alone proves nothing after a reboot; the launcher, its parent, does.
-            client_alive: launcher_alive && client.is_some_and(|client| launchers.is_alive(client.pid)),
+            client_alive: launcher_alive
+                && client.is_some_and(|client| launchers.is_alive(client.pid)),
         }
     });
     let mut known = Vec::with_capacity(sessions.len());

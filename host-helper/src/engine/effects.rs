@@ -22,7 +22,8 @@ use tokio::sync::oneshot;
 use super::{Engine, reports::Input};
 use crate::{
     ports::{
-        Launchers, Multiplexer, Notifier, PaneFacts, PaneOrder, PlanOrder, PortError, Workspace, WorktreeOrder,
+        Launchers, Multiplexer, Notifier, PaneFacts, PaneOrder, PlanOrder, PortError, Workspace,
+        WorktreeOrder,
     },
     store::PendingEffect,
 };
@@ -96,10 +97,14 @@ impl Effects {
             (Effect::PrepareSession { .. }, Some(session)) => self.prepare(&session),
             (Effect::OpenPane { .. }, Some(session)) => self.open_pane(&session),
             (Effect::ResumeClient { .. }, Some(session)) => self.resume(&session),
-            (Effect::EndClient { resume, .. }, Some(session)) => self.end_client(&session, *resume, pending.attempts),
+            (Effect::EndClient { resume, .. }, Some(session)) => {
+                self.end_client(&session, *resume, pending.attempts)
+            }
             (Effect::CloseTab { .. }, Some(session)) => self.close_tab(&session),
             (Effect::RemoveWorktree { .. }, Some(session)) => self.remove_worktree(&session),
-            (Effect::DeliverMessage { message, .. }, Some(session)) => self.deliver(&session, *message),
+            (Effect::DeliverMessage { message, .. }, Some(session)) => {
+                self.deliver(&session, *message)
+            }
             (Effect::NameTab { .. }, Some(session)) => self.name_tab(&session),
         }
     }
@@ -135,7 +140,10 @@ impl Effects {
             repository: repository.clone().into(),
             project: project.name.value(),
             branch: opened.branch.clone(),
-            base: opened.base.clone().or_else(|| project.default_branch.get().cloned()),
+            base: opened
+                .base
+                .clone()
+                .or_else(|| project.default_branch.get().cloned()),
         })?;
         let (reply, answer) = oneshot::channel();
         let plan = PlanOrder {
@@ -208,11 +216,17 @@ impl Effects {
             .get()
             .and_then(|_| self.launchers.resume(session.id, 0).ok())
             .unwrap_or(false);
-        if told { Ran::Done(Vec::new()) } else { self.open_pane(session) }
+        if told {
+            Ran::Done(Vec::new())
+        } else {
+            self.open_pane(session)
+        }
     }
 
     fn end_client(&self, session: &Session, resume: bool, attempts: u32) -> Ran {
-        let pid = session.running_client().map_or(0, |client| client.launcher_pid);
+        let pid = session
+            .running_client()
+            .map_or(0, |client| client.launcher_pid);
         match self.launchers.end(session.id, pid, resume) {
             Ok(true) => Ran::Done(Vec::new()),
             Ok(false) if resume => self.open_pane(session),
@@ -242,7 +256,8 @@ impl Effects {
     }
 
     fn remove_worktree(&self, session: &Session) -> Ran {
-        let (Some(opened), Some(worktree)) = (session.opened.as_deref(), session.worktree.get()) else {
+        let (Some(opened), Some(worktree)) = (session.opened.as_deref(), session.worktree.get())
+        else {
             return Ran::Done(Vec::new());
         };
         if self.is_shared(session, &worktree.path) {
@@ -251,7 +266,9 @@ impl Effects {
         let removal = self.project_of(opened).and_then(|project| {
             let repository = project
                 .path_on(self.engine.machine)
-                .ok_or_else(|| PortError::lasting("its project has no repository on this host", None))?
+                .ok_or_else(|| {
+                    PortError::lasting("its project has no repository on this host", None)
+                })?
                 .to_owned();
             self.workspace.remove(
                 repository.as_ref(),
@@ -286,14 +303,15 @@ impl Effects {
     fn is_shared(&self, session: &Session, path: &str) -> bool {
         self.engine
             .read_blocking(|reader| {
-                reader.sessions(&crate::store::SessionFilter {
+                reader.sessions(crate::store::SessionFilter {
                     project: session.project(),
                     open_only: true,
                 })
             })
             .is_ok_and(|open| {
-                open.iter()
-                    .any(|other| other.id != session.id && other.worktree.get().is_some_and(|it| it.path == path))
+                open.iter().any(|other| {
+                    other.id != session.id && other.worktree.get().is_some_and(|it| it.path == path)
+                })
             })
     }
 
@@ -331,7 +349,10 @@ impl Effects {
         typed.extend_from_slice(b"\x1b[201~");
         if let Err(error) = self.multiplexer.write(&pane, &typed) {
             return Ran::Failed {
-                error: PortError { passing: true, ..error },
+                error: PortError {
+                    passing: true,
+                    ..error
+                },
                 commands: vec![Command::Session(SessionCommand::ReportMessageDropped {
                     session: session.id,
                     message,
@@ -399,7 +420,9 @@ impl Effects {
         let in_review = session.task.value().is_some_and(|task| {
             self.engine
                 .read_blocking(|reader| reader.task(task))
-                .is_ok_and(|task| task.is_some_and(|task| task.status_now() == TaskStatus::InReview))
+                .is_ok_and(|task| {
+                    task.is_some_and(|task| task.status_now() == TaskStatus::InReview)
+                })
         });
         if in_review { "◐ " } else { "" }
     }
@@ -424,6 +447,9 @@ fn launch_failed(session: SessionId, error: PortError) -> Ran {
     }
     Ran::Failed {
         error,
-        commands: vec![Command::Session(SessionCommand::ReportLaunchFailed { session, why })],
+        commands: vec![Command::Session(SessionCommand::ReportLaunchFailed {
+            session,
+            why,
+        })],
     }
 }

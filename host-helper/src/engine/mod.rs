@@ -10,7 +10,10 @@ pub mod outbox;
 pub mod reports;
 pub mod writer;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use claustre_domain::{command::Command, event::Recorded};
 use claustre_protocol::{
@@ -21,11 +24,11 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::{
     ports::{Host, PortError},
-    store::{Reader, StoreError},
+    store::{Reader, ReplayReport, StoreError},
 };
 
 pub use live::Live;
-pub use writer::{Order, Outcome};
+pub use writer::{Order, Outcome, Work};
 
 /// What was appended by one transaction, in order.
 #[derive(Debug, Clone)]
@@ -39,7 +42,7 @@ pub struct Advanced {
 /// What all front ends hold.
 #[derive(Clone)]
 pub struct Engine {
-    orders: mpsc::Sender<Order>,
+    work: mpsc::Sender<Work>,
     advanced: broadcast::Sender<Advanced>,
     position: watch::Receiver<i64>,
     readers: Arc<ReaderPool>,
@@ -54,7 +57,7 @@ pub struct Engine {
 impl Engine {
     /// Ties the parts together; the writer runs already.
     pub fn new(
-        orders: mpsc::Sender<Order>,
+        work: mpsc::Sender<Work>,
         advanced: broadcast::Sender<Advanced>,
         position: watch::Receiver<i64>,
         readers: ReaderPool,
@@ -63,7 +66,7 @@ impl Engine {
         machine: MachineId,
     ) -> Self {
         Self {
-            orders,
+            work,
             advanced,
             position,
             readers: Arc::new(readers),
@@ -100,9 +103,7 @@ impl Engine {
             reply: Some(reply),
         };
         self.order(order).await?;
-        answer
-            .await
-            .map_err(|_| Fault::new(FaultCode::Internal, "storing: the writer ended", None))?
+        answer.await.map_err(|_| writer_ended())?
     }
 
     /// Hands an order to the writer; waits while its queue is full.
@@ -110,10 +111,36 @@ impl Engine {
     /// # Errors
     /// The writer has ended.
     pub async fn order(&self, order: Order) -> Result<(), Fault> {
-        self.orders
-            .send(order)
+        self.work
+            .send(Work::Order(order))
             .await
-            .map_err(|_| Fault::new(FaultCode::Internal, "storing: the writer ended", None))
+            .map_err(|_| writer_ended())
+    }
+
+    /// Folds the whole log and compares it with the projections.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn replay(&self) -> Result<ReplayReport, Fault> {
+        let (reply, answer) = oneshot::channel();
+        self.work
+            .send(Work::Replay(reply))
+            .await
+            .map_err(|_| writer_ended())?;
+        answer.await.map_err(|_| writer_ended())?
+    }
+
+    /// Copies the store.
+    ///
+    /// # Errors
+    /// The copy cannot be written.
+    pub async fn backup(&self, to: PathBuf) -> Result<(), Fault> {
+        let (reply, answer) = oneshot::channel();
+        self.work
+            .send(Work::Backup(to, reply))
+            .await
+            .map_err(|_| writer_ended())?;
+        answer.await.map_err(|_| writer_ended())?
     }
 
     /// Hands an order to the writer from a thread that may block.
@@ -121,9 +148,9 @@ impl Engine {
     /// # Errors
     /// The writer has ended.
     pub fn order_blocking(&self, order: Order) -> Result<(), Fault> {
-        self.orders
-            .blocking_send(order)
-            .map_err(|_| Fault::new(FaultCode::Internal, "storing: the writer ended", None))
+        self.work
+            .blocking_send(Work::Order(order))
+            .map_err(|_| writer_ended())
     }
 
     /// Everything that is appended from now on. A receiver that lags is told so, and reads the log instead.
@@ -147,7 +174,13 @@ impl Engine {
         let readers = self.readers.clone();
         tokio::task::spawn_blocking(move || readers.with(query))
             .await
-            .map_err(|error| Fault::new(FaultCode::Internal, format!("reading the store: {error}"), None))?
+            .map_err(|error| {
+                Fault::new(
+                    FaultCode::Internal,
+                    format!("reading the store: {error}"),
+                    None,
+                )
+            })?
             .map_err(store_fault)
     }
 
@@ -155,7 +188,10 @@ impl Engine {
     ///
     /// # Errors
     /// The query failed.
-    pub fn read_blocking<T>(&self, query: impl FnOnce(&Reader) -> Result<T, StoreError>) -> Result<T, Fault> {
+    pub fn read_blocking<T>(
+        &self,
+        query: impl FnOnce(&Reader) -> Result<T, StoreError>,
+    ) -> Result<T, Fault> {
         self.readers.with(query).map_err(store_fault)
     }
 }
@@ -175,8 +211,15 @@ impl ReaderPool {
         }
     }
 
-    fn with<T>(&self, query: impl FnOnce(&Reader) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    fn with<T>(
+        &self,
+        query: impl FnOnce(&Reader) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         let reader = match idle {
             Some(reader) => reader,
             None => (self.open)()?,
@@ -188,6 +231,10 @@ impl ReaderPool {
         }
         result
     }
+}
+
+fn writer_ended() -> Fault {
+    Fault::new(FaultCode::Internal, "storing: the writer ended", None)
 }
 
 /// A failure of the store, for a front end.

@@ -26,7 +26,10 @@ pub async fn run(engine: Engine, effects: Arc<Effects>, stop: CancellationToken)
     let mut running: JoinSet<(Option<SessionId>, PendingEffect, Ran)> = JoinSet::new();
     loop {
         let now = engine.host.now();
-        let pending = match engine.read(move |reader| reader.pending_effects(now, 256)).await {
+        let pending = match engine
+            .read(move |reader| reader.pending_effects(now, 256))
+            .await
+        {
             Ok(pending) => pending,
             Err(fault) => {
                 tracing::error!(%fault, "reading the outbox");
@@ -75,7 +78,9 @@ async fn next_due(engine: &Engine) -> Duration {
     const LONGEST: Duration = Duration::from_secs(3600);
     let now = engine.host.now();
     match engine.read(|reader| reader.next_effect_at()).await {
-        Ok(Some(at)) if at > now => Duration::from_millis(u64::try_from(at.millis_since(now)).unwrap_or(0)).min(LONGEST),
+        Ok(Some(at)) if at > now => {
+            Duration::from_millis(u64::try_from(at.millis_since(now)).unwrap_or(0)).min(LONGEST)
+        }
         // Due already but its session is busy, or all places are taken: the end of what runs wakes us.
         Ok(Some(_)) => Duration::from_millis(500),
         _ => LONGEST,
@@ -123,7 +128,7 @@ async fn finish(engine: &Engine, effect: &PendingEffect, ran: Ran) {
     };
     if engine.order(order).await.is_ok() {
         // The next look at the outbox must not find it again.
-        let _ = stored.await;
+        stored.await.ok();
     }
 }
 

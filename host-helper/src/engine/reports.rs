@@ -62,7 +62,12 @@ pub enum Reported {
 type Waiting = HashMap<AskId, (SessionId, oneshot::Sender<Option<String>>)>;
 
 /// Takes inputs until told to stop.
-pub fn run(mut agent: Box<dyn Agent>, inputs: &mpsc::Receiver<Input>, engine: &Engine, runtime: &tokio::runtime::Handle) {
+pub fn run(
+    mut agent: Box<dyn Agent>,
+    inputs: &mpsc::Receiver<Input>,
+    engine: &Engine,
+    runtime: &tokio::runtime::Handle,
+) {
     let mut waiting = Waiting::new();
     loop {
         let input = match agent.next_look() {
@@ -79,7 +84,14 @@ pub fn run(mut agent: Box<dyn Agent>, inputs: &mpsc::Receiver<Input>, engine: &E
         let Some(input) = input else { break };
         match input {
             Input::Report { report, reply } => {
-                take(agent.as_mut(), &report, reply, &mut waiting, engine, runtime);
+                take(
+                    agent.as_mut(),
+                    &report,
+                    reply,
+                    &mut waiting,
+                    engine,
+                    runtime,
+                );
             }
             Input::Look => {
                 let now = engine.host.now();
@@ -92,7 +104,7 @@ pub fn run(mut agent: Box<dyn Agent>, inputs: &mpsc::Receiver<Input>, engine: &E
             Input::Plan { order, reply } => {
                 let written = agent.write_plan(&order).map(|()| agent.foresee(&order));
                 // The one who asked may have given up.
-                let _ = reply.send(written);
+                reply.send(written).ok();
             }
             Input::Stop => break,
         }
@@ -128,7 +140,9 @@ fn take(
             // A report that comes a second time, from a hook that lost its daemon, may find its ask closed already.
             match closed_in_store(ask, engine) {
                 Some((outcome, text)) => {
-                    let _ = answer.send(agent.answer_text(report.session, ask, outcome, text.as_deref()));
+                    answer
+                        .send(agent.answer_text(report.session, ask, outcome, text.as_deref()))
+                        .ok();
                 }
                 None => {
                     waiting.insert(ask, (report.session, answer));
@@ -138,7 +152,7 @@ fn take(
         }
     };
     if commands.is_empty() {
-        let _ = reply.send(Ok(reported));
+        reply.send(Ok(reported)).ok();
         return;
     }
     let (stored, answer) = oneshot::channel();
@@ -150,7 +164,7 @@ fn take(
         reply: Some(stored),
     };
     if let Err(fault) = engine.order_blocking(order) {
-        let _ = reply.send(Err(fault));
+        reply.send(Err(fault)).ok();
         return;
     }
     runtime.spawn(async move {
@@ -163,12 +177,15 @@ fn take(
                 None,
             )),
         };
-        let _ = reply.send(outcome);
+        reply.send(outcome).ok();
     });
 }
 
 fn is_prompt(command: &Command) -> bool {
-    matches!(command, Command::Session(SessionCommand::ReportPromptTaken { .. }))
+    matches!(
+        command,
+        Command::Session(SessionCommand::ReportPromptTaken { .. })
+    )
 }
 
 /// Finds the waiting message that the client has just taken as its prompt: by its text, the oldest first.
@@ -176,7 +193,11 @@ fn name_delivered(commands: &mut [Command], report: &Report, engine: &Engine) {
     let ReportBody::Hook(hook) = &report.body else {
         return;
     };
-    let prompt = squeezed(hook.get("prompt").and_then(serde_json::Value::as_str).unwrap_or_default());
+    let prompt = squeezed(
+        hook.get("prompt")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default(),
+    );
     let session = report.session;
     let waiting = engine
         .read_blocking(|reader| reader.waiting_messages(session))
@@ -197,12 +218,18 @@ fn name_delivered(commands: &mut [Command], report: &Report, engine: &Engine) {
 
 /// The letters of a text: a client may fold white space.
 fn squeezed(text: &str) -> String {
-    text.chars().filter(|character| !character.is_whitespace()).take(4_000).collect()
+    text.chars()
+        .filter(|character| !character.is_whitespace())
+        .take(4_000)
+        .collect()
 }
 
 fn closed_in_store(ask: AskId, engine: &Engine) -> Option<(AskOutcome, Option<String>)> {
     let known = engine.read_blocking(|reader| reader.ask(ask)).ok()??;
-    known.outcome.get().map(|outcome| (*outcome, known.text.value()))
+    known
+        .outcome
+        .get()
+        .map(|outcome| (*outcome, known.text.value()))
 }
 
 fn look_again(agent: &mut dyn Agent, waiting: &mut Waiting, engine: &Engine) {
@@ -215,10 +242,18 @@ fn look_again(agent: &mut dyn Agent, waiting: &mut Waiting, engine: &Engine) {
 }
 
 /// Gives whoever waits for this ask the text to print.
-fn tell(agent: &mut dyn Agent, waiting: &mut Waiting, ask: AskId, outcome: AskOutcome, text: Option<&str>) {
+fn tell(
+    agent: &mut dyn Agent,
+    waiting: &mut Waiting,
+    ask: AskId,
+    outcome: AskOutcome,
+    text: Option<&str>,
+) {
     if let Some((session, answer)) = waiting.remove(&ask) {
         // The client may have ended its hook meanwhile.
-        let _ = answer.send(agent.answer_text(session, ask, outcome, text));
+        answer
+            .send(agent.answer_text(session, ask, outcome, text))
+            .ok();
     }
 }
 
@@ -233,7 +268,10 @@ fn learn(agent: &mut dyn Agent, events: &[Recorded], waiting: &mut Waiting) {
                 ..
             } => {
                 tell(agent, waiting, *ask, *outcome, text.as_deref());
-                if matches!(outcome, AskOutcome::Approved | AskOutcome::Denied | AskOutcome::Answered) {
+                if matches!(
+                    outcome,
+                    AskOutcome::Approved | AskOutcome::Denied | AskOutcome::Answered
+                ) {
                     agent.answered(*session, *ask);
                 }
             }

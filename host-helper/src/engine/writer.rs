@@ -22,7 +22,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::{Advanced, store_fault};
 use crate::{
     ports::Host,
-    store::{EffectOutcome, Store, StoreError, Transaction},
+    store::{EffectOutcome, ReplayMode, ReplayReport, Store, StoreError, Transaction},
 };
 
 /// At most so many orders share a transaction: the first of them should not wait long for the last.
@@ -42,6 +42,16 @@ pub struct Order {
     pub reply: Option<oneshot::Sender<Result<Outcome, Fault>>>,
 }
 
+/// What the writer's thread does.
+pub enum Work {
+    /// Decide and store.
+    Order(Order),
+    /// Fold the whole log and compare it with the projections.
+    Replay(oneshot::Sender<Result<ReplayReport, Fault>>),
+    /// Copy the store.
+    Backup(std::path::PathBuf, oneshot::Sender<Result<(), Fault>>),
+}
+
 /// What an order came to.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
@@ -57,18 +67,30 @@ pub struct Outcome {
 /// The store failed in a way that leaves doubt about the log.
 pub fn run(
     mut store: Store,
-    mut orders: mpsc::Receiver<Order>,
+    mut work: mpsc::Receiver<Work>,
     advanced: &broadcast::Sender<Advanced>,
     position: &watch::Sender<i64>,
     host: &dyn Host,
 ) -> Result<(), StoreError> {
     let mut waiting = Vec::new();
-    while let Some(first) = orders.blocking_recv() {
-        waiting.push(first);
-        while waiting.len() < LARGEST_BATCH
-            && let Ok(more) = orders.try_recv()
-        {
-            waiting.push(more);
+    let mut aside = None;
+    while let Some(first) = aside.take().or_else(|| work.blocking_recv()) {
+        match first {
+            Work::Order(order) => waiting.push(order),
+            other => {
+                serve(&mut store, other);
+                continue;
+            }
+        }
+        while waiting.len() < LARGEST_BATCH {
+            match work.try_recv() {
+                Ok(Work::Order(order)) => waiting.push(order),
+                Ok(other) => {
+                    aside = Some(other);
+                    break;
+                }
+                Err(_) => break,
+            }
         }
         let mut replies = Vec::with_capacity(waiting.len());
         let stored = store_batch(&mut store, &mut waiting, &mut replies, host);
@@ -77,23 +99,25 @@ pub fn run(
                 if !events.is_empty() {
                     position.send_replace(at);
                     // Nobody listening is no failure.
-                    let _ = advanced.send(Advanced {
-                        position: at,
-                        events: Arc::new(events),
-                    });
+                    advanced
+                        .send(Advanced {
+                            position: at,
+                            events: Arc::new(events),
+                        })
+                        .ok();
                 }
                 for (reply, mut outcome) in replies {
                     if let Ok(outcome) = &mut outcome {
                         outcome.position = at;
                     }
-                    let _ = reply.send(outcome);
+                    reply.send(outcome).ok();
                 }
             }
             Err(error) => {
                 tracing::error!(%error, "a transaction failed; nothing of it was stored");
                 let fault = store_fault(error);
                 for (reply, _) in replies {
-                    let _ = reply.send(Err(fault.clone()));
+                    reply.send(Err(fault.clone())).ok();
                 }
             }
         }
@@ -101,7 +125,25 @@ pub fn run(
     store.checkpoint()
 }
 
-type Reply = (oneshot::Sender<Result<Outcome, Fault>>, Result<Outcome, Fault>);
+/// Does what is no order. Whoever asked may have gone away.
+fn serve(store: &mut Store, work: Work) {
+    match work {
+        Work::Order(_) => {}
+        Work::Replay(reply) => {
+            reply
+                .send(store.replay(ReplayMode::Compare).map_err(store_fault))
+                .ok();
+        }
+        Work::Backup(to, reply) => {
+            reply.send(store.backup(&to).map_err(store_fault)).ok();
+        }
+    }
+}
+
+type Reply = (
+    oneshot::Sender<Result<Outcome, Fault>>,
+    Result<Outcome, Fault>,
+);
 
 fn store_batch(
     store: &mut Store,
@@ -135,7 +177,10 @@ fn store_batch(
         let outcome = result
             .map(|events| {
                 all.extend(events.iter().cloned());
-                Outcome { events, position: 0 }
+                Outcome {
+                    events,
+                    position: 0,
+                }
             })
             .map_err(rejection_fault);
         replies.extend(order.reply.map(|reply| (reply, outcome)));

@@ -24,7 +24,7 @@ use crate::{
 /// Finished tasks shown of each project, the newest first; the history view asks for more.
 const FINISHED_TASKS: usize = 50;
 /// Tasks sent to a dashboard at most.
-const MOST_TASKS: u32 = 5_000;
+const MOST_TASKS: usize = 5_000;
 /// Longest detail of an ask on a card, in characters; the full view asks for the rest.
 const LONGEST_DETAIL: usize = 6_000;
 
@@ -63,11 +63,11 @@ impl Drawing<'_> {
         }
         let shown: BTreeSet<ProjectId> = update.projects.iter().map(|card| card.id).collect();
         let mut finished: HashMap<ProjectId, Vec<TaskCard>> = HashMap::new();
-        for task in self.reader.tasks(&TaskFilter {
+        for task in self.reader.tasks(TaskFilter {
             project: None,
             status: None,
             limit: MOST_TASKS,
-            include_deleted: false,
+            ..TaskFilter::default()
         })? {
             let Some(card) = self.task_card(&task)? else {
                 continue;
@@ -93,7 +93,11 @@ impl Drawing<'_> {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn changes(&self, touched: &[EntityRef], seen: &[SessionId]) -> Result<DashboardUpdate, StoreError> {
+    pub fn changes(
+        &self,
+        touched: &[EntityRef],
+        seen: &[SessionId],
+    ) -> Result<DashboardUpdate, StoreError> {
         let mut projects = BTreeSet::new();
         let mut sessions: BTreeSet<SessionId> = seen.iter().copied().collect();
         let mut tasks = BTreeSet::new();
@@ -115,7 +119,9 @@ impl Drawing<'_> {
         let mut update = self.empty(!touched.is_empty())?;
         for id in projects {
             match self.reader.project(id)? {
-                Some(project) if project.exists() => update.projects.push(self.project_card(&project)),
+                Some(project) if project.exists() => {
+                    update.projects.push(self.project_card(&project))
+                }
                 _ => update.removed.push(id.uuid()),
             }
         }
@@ -183,7 +189,7 @@ impl Drawing<'_> {
     }
 
     fn open_sessions(&self) -> Result<Vec<Session>, StoreError> {
-        self.reader.sessions(&SessionFilter {
+        self.reader.sessions(SessionFilter {
             project: None,
             open_only: true,
         })
@@ -223,7 +229,11 @@ impl Drawing<'_> {
             project_id: shown.project_id,
             task_id: shown.task_id,
             branch: shown.branch_name,
-            base: session.worktree.get().map(|worktree| worktree.base.clone()).unwrap_or_default(),
+            base: session
+                .worktree
+                .get()
+                .map(|worktree| worktree.base.clone())
+                .unwrap_or_default(),
             worktree_path: shown.worktree_path,
             tab_name: shown.zellij_tab_name,
             zellij_session: shown.zellij_session,
@@ -232,7 +242,10 @@ impl Drawing<'_> {
             reason: shown.reason,
             source: shown.source,
             since: shown.since,
-            last_activity_at: live.active_at.unwrap_or(shown.last_activity_at).max(shown.last_activity_at),
+            last_activity_at: live
+                .active_at
+                .unwrap_or(shown.last_activity_at)
+                .max(shown.last_activity_at),
             message: if shown.status_message.is_empty() {
                 live.doing
             } else {
@@ -304,7 +317,11 @@ impl Drawing<'_> {
             && let Some(id) = task.active_session()
             && let Some(session) = self.reader.session(id)?
         {
-            if let Some(ask) = self.asks(&session)?.first().and_then(|ask| ask.asked.as_deref()) {
+            if let Some(ask) = self
+                .asks(&session)?
+                .first()
+                .and_then(|ask| ask.asked.as_deref())
+            {
                 return Ok(ask.title.clone());
             }
             let says = session.message.value();
@@ -312,7 +329,11 @@ impl Drawing<'_> {
                 return Ok(says);
             }
             let detail = session.status().detail;
-            return Ok(if detail.is_empty() { self.live.of(id).doing } else { detail });
+            return Ok(if detail.is_empty() {
+                self.live.of(id).doing
+            } else {
+                detail
+            });
         }
         if let Some(reason) = standing.reason {
             return Ok(reason);

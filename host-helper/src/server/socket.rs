@@ -124,7 +124,11 @@ impl Server {
         let call: Call = match serde_json::from_str(line) {
             Ok(call) => call,
             Err(error) => {
-                let fault = Fault::new(FaultCode::Parse, format!("reading a message: {error}"), None);
+                let fault = Fault::new(
+                    FaultCode::Parse,
+                    format!("reading a message: {error}"),
+                    None,
+                );
                 return say(lines, &Answer::fault(None, fault)).await;
             }
         };
@@ -140,13 +144,24 @@ impl Server {
             "plugin.link" => self.take_link(&call.params),
             "events.watch" => {
                 let watch = serde_json::from_value::<EventsWatch>(call.params).unwrap_or_default();
-                say(lines, &Answer::result(id.unwrap_or_default(), serde_json::json!({ "message": "watching" }))).await;
+                say(
+                    lines,
+                    &Answer::result(
+                        id.unwrap_or_default(),
+                        serde_json::json!({ "message": "watching" }),
+                    ),
+                )
+                .await;
                 self.watch(watch, lines, reader).await;
                 return false;
             }
             _ => match Request::from_call(&call.method, call.params) {
                 Ok(request) => {
-                    let who = if known == "cli" { "user" } else { known.as_str() };
+                    let who = if known == "cli" {
+                        "user"
+                    } else {
+                        known.as_str()
+                    };
                     self.api.handle(request, who).await
                 }
                 Err(error) => Err(unknown_call(&call.method, &error)),
@@ -159,14 +174,25 @@ impl Server {
         }
     }
 
-    async fn take_report(&self, params: Value, reader: &mut BufReader<OwnedReadHalf>) -> Result<Value, Fault> {
+    async fn take_report(
+        &self,
+        params: Value,
+        reader: &mut BufReader<OwnedReadHalf>,
+    ) -> Result<Value, Fault> {
         let report: Report = serde_json::from_value(params).map_err(|error| {
-            Fault::new(FaultCode::InvalidParams, format!("reading a report: {error}"), None)
+            Fault::new(
+                FaultCode::InvalidParams,
+                format!("reading a report: {error}"),
+                None,
+            )
         })?;
         if !(self.is_token)(report.session, &report.token) {
             return Err(Fault::new(
                 FaultCode::Refused,
-                format!("taking a report: this is not the token of session {}", report.session.short()),
+                format!(
+                    "taking a report: this is not the token of session {}",
+                    report.session.short()
+                ),
                 None,
             ));
         }
@@ -198,13 +224,21 @@ impl Server {
     }
 
     /// Sends events until the reader goes away.
-    async fn watch(&self, watch: EventsWatch, lines: &channel::Sender<String>, reader: &mut BufReader<OwnedReadHalf>) {
+    async fn watch(
+        &self,
+        watch: EventsWatch,
+        lines: &channel::Sender<String>,
+        reader: &mut BufReader<OwnedReadHalf>,
+    ) {
         let engine = &self.api.engine;
         let mut position = engine.position();
         let mut at = watch.after.unwrap_or_else(|| *position.borrow());
         loop {
             let after = at;
-            let Ok(events) = engine.read(move |reader| reader.events_after(after, 500)).await else {
+            let Ok(events) = engine
+                .read(move |reader| reader.events_after(after, 500))
+                .await
+            else {
                 return;
             };
             let got_all = events.len() < 500;
@@ -242,15 +276,29 @@ async fn stopped_for_a_while(stop: CancellationToken) {
 }
 
 fn answer(print: Option<String>) -> Result<Value, Fault> {
-    serde_json::to_value(ReportAnswer { print })
-        .map_err(|error| Fault::new(FaultCode::Internal, format!("answering a hook: {error}"), None))
+    serde_json::to_value(ReportAnswer { print }).map_err(|error| {
+        Fault::new(
+            FaultCode::Internal,
+            format!("answering a hook: {error}"),
+            None,
+        )
+    })
 }
 
 /// Answers the first call of a connection; the program's name, if the two understand each other.
 fn greet(call: &Call) -> (Answer, Option<String>) {
-    let refuse = |code, message: String, hint: Option<String>| (Answer::fault(call.id, Fault::new(code, message, hint)), None);
+    let refuse = |code, message: String, hint: Option<String>| {
+        (
+            Answer::fault(call.id, Fault::new(code, message, hint)),
+            None,
+        )
+    };
     if call.method != "hello" {
-        return refuse(FaultCode::InvalidCall, "greeting: the first call must be hello".into(), None);
+        return refuse(
+            FaultCode::InvalidCall,
+            "greeting: the first call must be hello".into(),
+            None,
+        );
     }
     let hello: Hello = match serde_json::from_value(call.params.clone()) {
         Ok(hello) => hello,
@@ -261,7 +309,12 @@ fn greet(call: &Call) -> (Answer, Option<String>) {
             FaultCode::Version,
             format!(
                 "greeting: this daemon is version {BUILD} (protocol {}.{}), {} is version {} (protocol {}.{})",
-                PROTOCOL.major, PROTOCOL.minor, hello.program, hello.build, hello.protocol.major, hello.protocol.minor
+                PROTOCOL.major,
+                PROTOCOL.minor,
+                hello.program,
+                hello.build,
+                hello.protocol.major,
+                hello.protocol.minor
             ),
             Some("claustre daemon restart".into()),
         );
@@ -273,7 +326,10 @@ fn greet(call: &Call) -> (Answer, Option<String>) {
         pid: std::process::id(),
     };
     match serde_json::to_value(own) {
-        Ok(result) => (Answer::result(call.id.unwrap_or_default(), result), Some(hello.program)),
+        Ok(result) => (
+            Answer::result(call.id.unwrap_or_default(), result),
+            Some(hello.program),
+        ),
         Err(error) => refuse(FaultCode::Internal, format!("greeting: {error}"), None),
     }
 }
@@ -283,13 +339,20 @@ fn unknown_call(method: &str, error: &serde_json::Error) -> Fault {
     if text.contains("unknown variant") {
         Fault::new(
             FaultCode::UnknownMethod,
-            format!("answering: there is no method '{}'", crate::text::one_line(method, 60)),
+            format!(
+                "answering: there is no method '{}'",
+                crate::text::one_line(method, 60)
+            ),
             Some("the daemon may be older than this program: claustre daemon restart".into()),
         )
     } else {
         Fault::new(
             FaultCode::InvalidParams,
-            format!("answering {}: {}", crate::text::one_line(method, 60), crate::text::one_line(&text, 200)),
+            format!(
+                "answering {}: {}",
+                crate::text::one_line(method, 60),
+                crate::text::one_line(&text, 200)
+            ),
             None,
         )
     }
@@ -309,15 +372,21 @@ async fn say(lines: &channel::Sender<String>, answer: &Answer) -> bool {
 async fn next_line(reader: &mut BufReader<OwnedReadHalf>) -> Option<Result<String, Fault>> {
     let mut line = Vec::new();
     let limit = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
-    match (&mut *reader).take(limit + 1).read_until(b'\n', &mut line).await {
+    match (&mut *reader)
+        .take(limit + 1)
+        .read_until(b'\n', &mut line)
+        .await
+    {
         Ok(0) | Err(_) => None,
         Ok(_) if line.len() > MAX_LINE => Some(Err(Fault::new(
             FaultCode::InvalidCall,
             format!("reading a message: it is longer than {MAX_LINE} bytes"),
             None,
         ))),
-        Ok(_) => Some(String::from_utf8(line).map_err(|_| {
-            Fault::new(FaultCode::Parse, "reading a message: it is not UTF-8", None)
-        })),
+        Ok(_) => {
+            Some(String::from_utf8(line).map_err(|_| {
+                Fault::new(FaultCode::Parse, "reading a message: it is not UTF-8", None)
+            }))
+        }
     }
 }

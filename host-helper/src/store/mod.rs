@@ -204,3 +204,8 @@ fn newest_position(connection: &Connection) -> Result<i64, StoreError> {
         })
         .map_err(StoreError::doing("reading the store's position"))
 }
+
+/// The version of SQLite in this program.
+pub fn sqlite_version() -> String {
+    rusqlite::version().to_owned()
+}

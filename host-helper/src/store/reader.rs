@@ -59,7 +59,11 @@ pub struct SessionFilter {
 }
 
 impl Reader {
-    pub(super) fn open(path: &Path, machine: MachineId) -> Result<Self, StoreError> {
+    /// Opens a connection that reads what is committed.
+    ///
+    /// # Errors
+    /// SQLite refuses.
+    pub fn open(path: &Path, machine: MachineId) -> Result<Self, StoreError> {
         Ok(Self {
             connection: open::for_reading(path)?,
             machine,

@@ -62,7 +62,11 @@ pub struct Api {
     /// Ends the daemon.
     pub stop: CancellationToken,
     /// Makes a session's token and remembers it; the hash of it.
-    pub mint_token: Arc<dyn Fn(claustre_protocol::ids::SessionId) -> Result<String, crate::ports::PortError> + Send + Sync>,
+    pub mint_token: Arc<
+        dyn Fn(claustre_protocol::ids::SessionId) -> Result<String, crate::ports::PortError>
+            + Send
+            + Sync,
+    >,
     /// The Zellij sessions whose dashboard answers.
     pub links: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
 }
@@ -108,16 +112,24 @@ impl Api {
             R::SessionFocus(named) => json(self.session_focus(&named.of).await?),
             R::SessionSend(with) => json(self.session_send(with, actor).await?),
             R::SessionApprove(decision) => json(
-                self.session_answer(decision, claustre_domain::event::AskOutcome::Approved, actor)
-                    .await?,
+                self.session_answer(
+                    decision,
+                    claustre_domain::event::AskOutcome::Approved,
+                    actor,
+                )
+                .await?,
             ),
             R::SessionDeny(decision) => json(
                 self.session_answer(decision, claustre_domain::event::AskOutcome::Denied, actor)
                     .await?,
             ),
             R::SessionAnswer(decision) => json(
-                self.session_answer(decision, claustre_domain::event::AskOutcome::Answered, actor)
-                    .await?,
+                self.session_answer(
+                    decision,
+                    claustre_domain::event::AskOutcome::Answered,
+                    actor,
+                )
+                .await?,
             ),
             R::InboxList(_) => json(self.inbox().await?),
             R::StatusShow(show) => json(self.status(show).await?),
@@ -147,6 +159,11 @@ fn done(message: impl Into<String>) -> Done {
 }
 
 fn json(answer: impl Serialize) -> Result<Value, Fault> {
-    serde_json::to_value(answer)
-        .map_err(|error| Fault::new(FaultCode::Internal, format!("writing the answer: {error}"), None))
+    serde_json::to_value(answer).map_err(|error| {
+        Fault::new(
+            FaultCode::Internal,
+            format!("writing the answer: {error}"),
+            None,
+        )
+    })
 }

@@ -51,7 +51,7 @@ impl Api {
         let sessions = self
             .engine
             .read(|reader| {
-                reader.sessions(&SessionFilter {
+                reader.sessions(SessionFilter {
                     project: None,
                     open_only: true,
                 })
@@ -86,10 +86,13 @@ fn urgency(session: &Session) -> u8 {
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn inbox_items(reader: &Reader, project: Option<ProjectId>) -> Result<Vec<InboxItem>, StoreError> {
+pub fn inbox_items(
+    reader: &Reader,
+    project: Option<ProjectId>,
+) -> Result<Vec<InboxItem>, StoreError> {
     let mut items = Vec::new();
     let mut told = HashSet::new();
-    for session in reader.sessions(&SessionFilter {
+    for session in reader.sessions(SessionFilter {
         project,
         open_only: true,
     })? {
@@ -112,11 +115,11 @@ pub fn inbox_items(reader: &Reader, project: Option<ProjectId>) -> Result<Vec<In
         TaskStatus::Interrupted,
         TaskStatus::Error,
     ] {
-        let tasks = reader.tasks(&TaskFilter {
+        let tasks = reader.tasks(TaskFilter {
             project,
             status: Some(status),
             limit: 200,
-            include_deleted: false,
+            ..TaskFilter::default()
         })?;
         items.extend(
             tasks

@@ -23,7 +23,13 @@ impl Api {
         let path = PathBuf::from(&add.path);
         let facts = tokio::task::spawn_blocking(move || workspace.inspect(&path))
             .await
-            .map_err(|error| Fault::new(FaultCode::Internal, format!("adding the project: {error}"), None))?
+            .map_err(|error| {
+                Fault::new(
+                    FaultCode::Internal,
+                    format!("adding the project: {error}"),
+                    None,
+                )
+            })?
             .map_err(port_fault)?;
         if !add.base.is_empty() {
             self.workspace.check_branch(&add.base).map_err(port_fault)?;
@@ -33,7 +39,11 @@ impl Api {
             project,
             name: add.name,
             repo_path: facts.root.display().to_string(),
-            default_branch: if add.base.is_empty() { facts.default_branch } else { add.base },
+            default_branch: if add.base.is_empty() {
+                facts.default_branch
+            } else {
+                add.base
+            },
             goal: text::one_line(&add.goal, LONGEST_LINE),
             owner: text::one_line(&add.owner, LONGEST_LINE),
         });
@@ -49,7 +59,10 @@ impl Api {
                     .projects()?
                     .iter()
                     .filter(|project| project.exists())
-                    .filter(|project| list.status.is_none_or(|status| project.status.value() == status))
+                    .filter(|project| {
+                        list.status
+                            .is_none_or(|status| project.status.value() == status)
+                    })
                     .filter_map(|project| present::project(project, machine))
                     .collect())
             })
@@ -70,7 +83,7 @@ impl Api {
                     .map(|(status, count)| (status.word().to_owned(), count))
                     .collect();
                 let mut sessions = Vec::new();
-                for session in reader.sessions(&SessionFilter {
+                for session in reader.sessions(SessionFilter {
                     project: Some(id),
                     open_only: true,
                 })? {
@@ -91,7 +104,11 @@ impl Api {
             .await
     }
 
-    pub(super) async fn project_edit(&self, edit: ProjectEdit, actor: &str) -> Result<Project, Fault> {
+    pub(super) async fn project_edit(
+        &self,
+        edit: ProjectEdit,
+        actor: &str,
+    ) -> Result<Project, Fault> {
         let project = self.find_project("changing the project", &edit.of).await?;
         if let Some(base) = &edit.base {
             self.workspace.check_branch(base).map_err(port_fault)?;
@@ -111,7 +128,12 @@ impl Api {
     pub(super) async fn project_remove(&self, named: &str, actor: &str) -> Result<Done, Fault> {
         let project = self.find_project("removing the project", named).await?;
         self.engine
-            .submit(Command::Project(ProjectCommand::Remove { project: project.id }), actor)
+            .submit(
+                Command::Project(ProjectCommand::Remove {
+                    project: project.id,
+                }),
+                actor,
+            )
             .await?;
         Ok(done(format!(
             "{} is off the list; its repository was not touched",
@@ -122,7 +144,11 @@ impl Api {
     pub(super) async fn project_of(&self, id: ProjectId) -> Result<Project, Fault> {
         let machine = self.engine.machine;
         self.engine
-            .read(move |reader| Ok(reader.project(id)?.and_then(|project| present::project(&project, machine))))
+            .read(move |reader| {
+                Ok(reader
+                    .project(id)?
+                    .and_then(|project| present::project(&project, machine)))
+            })
             .await?
             .ok_or_else(|| Fault::new(FaultCode::NotFound, "reading the project: it is gone", None))
     }

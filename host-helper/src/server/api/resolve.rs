@@ -12,7 +12,10 @@ impl Api {
     /// The project.
     pub(super) async fn find_project(&self, doing: &str, named: &str) -> Result<Project, Fault> {
         let text = named.to_owned();
-        let ids = self.engine.read(move |reader| reader.resolve_project(&text)).await?;
+        let ids = self
+            .engine
+            .read(move |reader| reader.resolve_project(&text))
+            .await?;
         let id = one(doing, "project", named, &ids, "claustre project list")?;
         self.engine
             .read(move |reader| reader.project(id))
@@ -23,7 +26,10 @@ impl Api {
     /// The task.
     pub(super) async fn find_task(&self, doing: &str, named: &str) -> Result<Task, Fault> {
         let text = named.to_owned();
-        let ids = self.engine.read(move |reader| reader.resolve_task(&text)).await?;
+        let ids = self
+            .engine
+            .read(move |reader| reader.resolve_task(&text))
+            .await?;
         let id = one(doing, "task", named, &ids, "claustre task list")?;
         self.engine
             .read(move |reader| reader.task(id))
@@ -34,14 +40,20 @@ impl Api {
     /// The session, or the session that works, or last worked, on the task of that name.
     pub(super) async fn find_session(&self, doing: &str, named: &str) -> Result<Session, Fault> {
         let text = named.to_owned();
-        let ids = self.engine.read(move |reader| reader.resolve_session(&text)).await?;
+        let ids = self
+            .engine
+            .read(move |reader| reader.resolve_session(&text))
+            .await?;
         if ids.is_empty()
             && let Ok(task) = self.find_task(doing, named).await
         {
             let Some(id) = task.last_session() else {
                 return Err(Fault::new(
                     FaultCode::Refused,
-                    format!("{doing}: the task '{}' has no session yet", task.title.value()),
+                    format!(
+                        "{doing}: the task '{}' has no session yet",
+                        task.title.value()
+                    ),
                     Some("launch it: claustre task launch".into()),
                 ));
             };
@@ -59,14 +71,32 @@ impl Api {
     }
 }
 
-fn one<Kind>(doing: &str, what: &str, named: &str, ids: &[Id<Kind>], list: &str) -> Result<Id<Kind>, Fault> {
+fn one<Kind>(
+    doing: &str,
+    what: &str,
+    named: &str,
+    ids: &[Id<Kind>],
+    list: &str,
+) -> Result<Id<Kind>, Fault> {
     match ids {
         [] => Err(none(doing, what, named, list)),
         [one] => Ok(*one),
         several => Err(Fault::new(
             FaultCode::Refused,
-            format!("{doing}: '{}' names {} {what}s", shown(named), several.len()),
-            Some(format!("use one of the ids: {}", several.iter().take(5).map(|id| id.short()).collect::<Vec<_>>().join(", "))),
+            format!(
+                "{doing}: '{}' names {} {what}s",
+                shown(named),
+                several.len()
+            ),
+            Some(format!(
+                "use one of the ids: {}",
+                several
+                    .iter()
+                    .take(5)
+                    .map(|id| id.short())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )),
         )),
     }
 }

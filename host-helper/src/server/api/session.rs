@@ -43,7 +43,7 @@ impl Api {
             .read(move |reader| {
                 let names = present::project_names(reader)?;
                 let mut shown = Vec::new();
-                for session in reader.sessions(&filter)? {
+                for session in reader.sessions(filter)? {
                     shown.extend(present::session(reader, &session, &names, &live)?);
                 }
                 Ok(shown)
@@ -67,7 +67,11 @@ impl Api {
             .prompt
             .map(|prompt| text::sanitise(&prompt, LONGEST_MESSAGE))
             .filter(|prompt| !prompt.trim().is_empty());
-        let mode = if prompt.is_some() { Mode::Supervised } else { Mode::Exploration };
+        let mode = if prompt.is_some() {
+            Mode::Supervised
+        } else {
+            Mode::Exploration
+        };
         let title = prompt
             .as_deref()
             .map_or_else(|| branch.clone(), |prompt| text::one_line(prompt, 80));
@@ -84,7 +88,8 @@ impl Api {
 
     pub(super) async fn session_close(&self, named: &str, actor: &str) -> Result<Session, Fault> {
         let session = self.find_session("closing the session", named).await?.id;
-        self.order_session(session, SessionCommand::Close { session }, actor).await
+        self.order_session(session, SessionCommand::Close { session }, actor)
+            .await
     }
 
     pub(super) async fn session_resume(&self, named: &str, actor: &str) -> Result<Session, Fault> {
@@ -116,12 +121,17 @@ impl Api {
         outcome: AskOutcome,
         actor: &str,
     ) -> Result<Session, Fault> {
-        let session = self.find_session("answering the session", &decision.of).await?.id;
+        let session = self
+            .find_session("answering the session", &decision.of)
+            .await?
+            .id;
         let command = SessionCommand::Answer {
             session,
             ask: decision.ask,
             outcome,
-            text: decision.text.map(|answer| text::sanitise(&answer, LONGEST_MESSAGE)),
+            text: decision
+                .text
+                .map(|answer| text::sanitise(&answer, LONGEST_MESSAGE)),
         };
         self.order_session(session, command, actor).await
     }
@@ -129,7 +139,9 @@ impl Api {
     pub(super) async fn session_preview(&self, named: &str) -> Result<Preview, Fault> {
         let session = self.find_session("reading the pane", named).await?;
         let read = self
-            .on_pane("reading the pane", &session, |multiplexer, pane| multiplexer.read(pane))
+            .on_pane("reading the pane", &session, |multiplexer, pane| {
+                multiplexer.read(pane)
+            })
             .await?;
         Ok(Preview {
             text: text::sanitise(&read, 200_000),
@@ -179,7 +191,12 @@ impl Api {
             .ok_or_else(|| Fault::new(FaultCode::NotFound, "reading the session: it is gone", None))
     }
 
-    async fn order_session(&self, session: SessionId, command: SessionCommand, actor: &str) -> Result<Session, Fault> {
+    async fn order_session(
+        &self,
+        session: SessionId,
+        command: SessionCommand,
+        actor: &str,
+    ) -> Result<Session, Fault> {
         self.engine.submit(Command::Session(command), actor).await?;
         self.session_of(session).await
     }

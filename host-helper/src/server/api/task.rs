@@ -23,7 +23,7 @@ const LONGEST_PROMPT: usize = 2_000_000;
 /// Longest reason, feedback line or step, in characters.
 const LONGEST_TEXT: usize = 20_000;
 /// What `task list` answers at most, unless asked for less.
-const MOST_TASKS: u32 = 1_000;
+const MOST_TASKS: usize = 1_000;
 
 impl Api {
     pub(super) async fn task_add(&self, add: TaskAdd, actor: &str) -> Result<Task, Fault> {
@@ -65,14 +65,18 @@ impl Api {
         let filter = TaskFilter {
             project,
             status: list.status,
-            limit: if list.limit == 0 { MOST_TASKS } else { list.limit },
-            include_deleted: false,
+            limit: if list.limit == 0 {
+                MOST_TASKS
+            } else {
+                usize::try_from(list.limit).unwrap_or(MOST_TASKS)
+            },
+            ..TaskFilter::default()
         };
         self.engine
             .read(move |reader| {
                 let names = present::project_names(reader)?;
                 Ok(reader
-                    .tasks(&filter)?
+                    .tasks(filter)?
                     .iter()
                     .filter_map(|task| present::task(task, &names))
                     .collect())
@@ -99,7 +103,7 @@ impl Api {
                     let other = reader.task(id)?;
                     waits_for.extend(unmet_dependencies_in(other.as_ref()));
                 }
-                let updates = reader.updates_of_task(task.id, 500)?;
+                let updates = reader.updates(task.id, 500)?;
                 Ok(present::task(&task, &names).map(|shown| TaskDetail {
                     task: shown,
                     session,
@@ -120,7 +124,9 @@ impl Api {
         };
         let mut commands = vec![Command::Task(TaskCommand::Edit(Box::new(EditTask {
             task: task.id,
-            title: edit.title.map(|title| text::one_line(&title, LONGEST_TITLE)),
+            title: edit
+                .title
+                .map(|title| text::one_line(&title, LONGEST_TITLE)),
             description: edit
                 .description
                 .map(|description| text::sanitise(&description, LONGEST_PROMPT)),
@@ -156,12 +162,16 @@ impl Api {
             .read(move |reader| reader.project(project_id))
             .await?
             .ok_or_else(gone)?;
-        let base = task.base.value().unwrap_or_else(|| project.default_branch.value());
-        let branch = task
-            .branch
+        let base = task
+            .base
             .value()
-            .unwrap_or_else(|| self.workspace.branch_for(&task.title.value(), task.id.uuid()));
-        let mut open = self.open_session(project_id, task.title.value(), branch, task.mode.value())?;
+            .unwrap_or_else(|| project.default_branch.value());
+        let branch = task.branch.value().unwrap_or_else(|| {
+            self.workspace
+                .branch_for(&task.title.value(), task.id.uuid())
+        });
+        let mut open =
+            self.open_session(project_id, task.title.value(), branch, task.mode.value())?;
         open.base = Some(base.clone());
         open.prompt = prompt::first_prompt(task, &base);
         open.model = task.model.value().or(open.model);
@@ -247,15 +257,29 @@ impl Api {
             // Its worktree was never made: there is nothing to resume.
             Some(session) if session.worktree.is_empty() => {
                 self.engine
-                    .submit(Command::Session(SessionCommand::Close { session: session.id }), actor)
+                    .submit(
+                        Command::Session(SessionCommand::Close {
+                            session: session.id,
+                        }),
+                        actor,
+                    )
                     .await?;
                 let id = task.id;
-                let fresh = self.engine.read(move |reader| reader.task(id)).await?.ok_or_else(gone)?;
+                let fresh = self
+                    .engine
+                    .read(move |reader| reader.task(id))
+                    .await?
+                    .ok_or_else(gone)?;
                 self.launch(&fresh, actor).await?;
             }
             Some(session) => {
                 self.engine
-                    .submit(Command::Session(SessionCommand::Resume { session: session.id }), actor)
+                    .submit(
+                        Command::Session(SessionCommand::Resume {
+                            session: session.id,
+                        }),
+                        actor,
+                    )
                     .await?;
             }
             None => {
@@ -290,12 +314,11 @@ impl Api {
         let filter = TaskFilter {
             project: anchor.project.get().copied(),
             status: None,
-            limit: u32::MAX,
-            include_deleted: false,
+            ..TaskFilter::default()
         };
         let others: Vec<TaskEntity> = self
             .engine
-            .read(move |reader| reader.tasks(&filter))
+            .read(move |reader| reader.tasks(filter))
             .await?
             .into_iter()
             .filter(|other| other.id != task.id && other.priority.value() == priority)
@@ -339,7 +362,8 @@ impl Api {
             .read(|reader| reader.last_deleted_task())
             .await?
             .ok_or_else(|| Fault::new(FaultCode::Refused, "undoing: no task was deleted", None))?;
-        self.order_task(task, TaskCommand::Restore { task }, actor).await
+        self.order_task(task, TaskCommand::Restore { task }, actor)
+            .await
     }
 
     pub(super) async fn subtask_add(&self, with: WithText, actor: &str) -> Result<Subtask, Fault> {
@@ -351,7 +375,11 @@ impl Api {
             title: text::one_line(&with.text, LONGEST_TITLE),
         };
         let shown = self.order_task(task.id, command, actor).await?;
-        shown.subtasks.into_iter().find(|step| step.id == subtask).ok_or_else(gone)
+        shown
+            .subtasks
+            .into_iter()
+            .find(|step| step.id == subtask)
+            .ok_or_else(gone)
     }
 
     pub(super) async fn subtask_list(&self, named: &str) -> Result<Vec<Subtask>, Fault> {
@@ -359,7 +387,11 @@ impl Api {
         Ok(claustre_domain::projection::board::subtasks(&task))
     }
 
-    pub(super) async fn subtask_done(&self, named: SubtaskNamed, actor: &str) -> Result<Subtask, Fault> {
+    pub(super) async fn subtask_done(
+        &self,
+        named: SubtaskNamed,
+        actor: &str,
+    ) -> Result<Subtask, Fault> {
         let (task, subtask) = self.find_subtask("finishing a step", &named).await?;
         let command = TaskCommand::CompleteSubtask {
             task,
@@ -367,10 +399,18 @@ impl Api {
             done: true,
         };
         let shown = self.order_task(task, command, actor).await?;
-        shown.subtasks.into_iter().find(|step| step.id == subtask).ok_or_else(gone)
+        shown
+            .subtasks
+            .into_iter()
+            .find(|step| step.id == subtask)
+            .ok_or_else(gone)
     }
 
-    pub(super) async fn subtask_remove(&self, named: SubtaskNamed, actor: &str) -> Result<Done, Fault> {
+    pub(super) async fn subtask_remove(
+        &self,
+        named: SubtaskNamed,
+        actor: &str,
+    ) -> Result<Done, Fault> {
         let (task, subtask) = self.find_subtask("removing a step", &named).await?;
         self.order_task(task, TaskCommand::RemoveSubtask { task, subtask }, actor)
             .await?;
@@ -378,7 +418,11 @@ impl Api {
     }
 
     /// A step by id, the beginning of it, its title, or its number from 1.
-    pub(super) async fn find_subtask(&self, doing: &str, named: &SubtaskNamed) -> Result<(TaskId, SubtaskId), Fault> {
+    pub(super) async fn find_subtask(
+        &self,
+        doing: &str,
+        named: &SubtaskNamed,
+    ) -> Result<(TaskId, SubtaskId), Fault> {
         let task = self.find_task(doing, &named.task).await?;
         let steps = claustre_domain::projection::board::subtasks(&task);
         let by_number = named
@@ -390,7 +434,8 @@ impl Api {
         let wanted = named.of.to_lowercase();
         let found = by_number.or_else(|| {
             let mut matching = steps.iter().filter(|step| {
-                step.title.to_lowercase() == wanted || (wanted.len() >= 4 && step.id.to_string().starts_with(&wanted))
+                step.title.to_lowercase() == wanted
+                    || (wanted.len() >= 4 && step.id.to_string().starts_with(&wanted))
             });
             match (matching.next(), matching.next()) {
                 (Some(step), None) => Some(step.id),
@@ -400,7 +445,11 @@ impl Api {
         found.map(|subtask| (task.id, subtask)).ok_or_else(|| {
             Fault::new(
                 FaultCode::NotFound,
-                format!("{doing}: the task '{}' has no step '{}'", task.title.value(), text::one_line(&named.of, 60)),
+                format!(
+                    "{doing}: the task '{}' has no step '{}'",
+                    task.title.value(),
+                    text::one_line(&named.of, 60)
+                ),
                 Some("name it by its number: claustre subtask list".into()),
             )
         })
@@ -410,13 +459,20 @@ impl Api {
         self.engine
             .read(move |reader| {
                 let names = present::project_names(reader)?;
-                Ok(reader.task(id)?.and_then(|task| present::task(&task, &names)))
+                Ok(reader
+                    .task(id)?
+                    .and_then(|task| present::task(&task, &names)))
             })
             .await?
             .ok_or_else(gone)
     }
 
-    async fn order_task(&self, task: TaskId, command: TaskCommand, actor: &str) -> Result<Task, Fault> {
+    async fn order_task(
+        &self,
+        task: TaskId,
+        command: TaskCommand,
+        actor: &str,
+    ) -> Result<Task, Fault> {
         self.engine.submit(Command::Task(command), actor).await?;
         self.task_of(task).await
     }
@@ -430,7 +486,11 @@ impl Api {
     }
 
     fn check_branches(&self, base: Option<&str>, branch: Option<&str>) -> Result<(), Fault> {
-        for name in [base, branch].into_iter().flatten().filter(|name| !name.is_empty()) {
+        for name in [base, branch]
+            .into_iter()
+            .flatten()
+            .filter(|name| !name.is_empty())
+        {
             self.workspace.check_branch(name).map_err(port_fault)?;
         }
         Ok(())
