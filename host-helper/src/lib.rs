@@ -3,3 +3,4 @@
 //! Read [`paths`] for where everything lies, then `ARCHITECTURE.md` for how an event travels.
 
 pub mod paths;
+pub mod plugin_wasm;

@@ -33,7 +33,6 @@ cargo xtask COMMAND
   bench [ARG]..             build in release mode and run the benchmarks
   install [--root DIR]      install the helper with its plugin, and Zellij where it is missing
   tools                     install what the tests need (Zellij, Claude Code) and print where it is
-  docgen                    write the generated parts of the documentation
 
 environment
   CLAUSTRE_TOOLS            where Zellij and Claude Code are kept (default: claustre-tools in the user's cache)
@@ -84,10 +83,6 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "tools" => {
             no_arguments(rest)?;
             test::print_tools(&workspace)
-        }
-        "docgen" => {
-            no_arguments(rest)?;
-            run::docgen(&workspace)
         }
         other => bail!("no such command: {other} (`cargo xtask help` lists them)"),
     }

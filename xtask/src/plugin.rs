@@ -30,7 +30,14 @@ const INPUTS: [&str; 7] = [
 /// Bytes. Zellij compiles the plugin at every start, and the helper carries it.
 const SIZE_LIMIT: usize = 1_500_000;
 /// What Zellij calls.
-const NEEDED_EXPORTS: [&str; 6] = ["_start", "load", "update", "pipe", "render", "plugin_version"];
+const NEEDED_EXPORTS: [&str; 6] = [
+    "_start",
+    "load",
+    "update",
+    "pipe",
+    "render",
+    "plugin_version",
+];
 
 /// Builds the plugin if anything changed and gives its path.
 pub fn build(workspace: &Workspace) -> Result<PathBuf> {
@@ -44,24 +51,43 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     let toolchain = Toolchain::find(workspace)?;
     let mut command = toolchain.cargo_build(workspace);
     command
-        .args(["--locked", "--package", "claustre-plugin", "--bin", "claustre-plugin", "--profile", "plugin"])
+        .args([
+            "--locked",
+            "--package",
+            "claustre-plugin",
+            "--bin",
+            "claustre-plugin",
+            "--profile",
+            "plugin",
+        ])
         .args(["--target-dir", BUILD_DIRECTORY])
         // The check below reads the names of functions; stripping follows it.
         .env("CARGO_PROFILE_PLUGIN_STRIP", "none");
     match toolchain {
         Toolchain::Installed => say("building the plugin (the first time a minute or two)"),
-        Toolchain::Debian { .. } => say("building the plugin and the standard library (the first time about 5 minutes)"),
+        Toolchain::Debian { .. } => {
+            say("building the plugin and the standard library (the first time about 5 minutes)")
+        }
     }
     process::run(&mut command)?;
 
-    let built = workspace.path(BUILD_DIRECTORY).join(TARGET).join("plugin/claustre-plugin.wasm");
+    let built = workspace
+        .path(BUILD_DIRECTORY)
+        .join(TARGET)
+        .join("plugin/claustre-plugin.wasm");
     let module = std::fs::read(&built).with_context(|| format!("reading {}", built.display()))?;
     let finished = finish(&module).with_context(|| format!("checking {}", built.display()))?;
-    say(&format!("the plugin has {} kB (limit {} kB)", finished.len() / 1000, SIZE_LIMIT / 1000));
+    say(&format!(
+        "the plugin has {} kB (limit {} kB)",
+        finished.len() / 1000,
+        SIZE_LIMIT / 1000
+    ));
     replace(&output, &finished)?;
     let stamp = workspace.path(STAMP);
-    let file = std::fs::File::create(&stamp).with_context(|| format!("writing {}", stamp.display()))?;
-    file.set_modified(started).with_context(|| format!("dating {}", stamp.display()))?;
+    let file =
+        std::fs::File::create(&stamp).with_context(|| format!("writing {}", stamp.display()))?;
+    file.set_modified(started)
+        .with_context(|| format!("dating {}", stamp.display()))?;
     Ok(output)
 }
 
@@ -77,12 +103,21 @@ fn finish(module: &[u8]) -> Result<Vec<u8>> {
         );
     }
     let exports = wasm::exports(module)?;
-    if let Some(missing) = NEEDED_EXPORTS.iter().find(|needed| !exports.iter().any(|name| name == *needed)) {
-        bail!("Zellij needs the export {missing}, and the module has only: {}", exports.join(", "));
+    if let Some(missing) = NEEDED_EXPORTS
+        .iter()
+        .find(|needed| !exports.iter().any(|name| name == *needed))
+    {
+        bail!(
+            "Zellij needs the export {missing}, and the module has only: {}",
+            exports.join(", ")
+        );
     }
     let stripped = wasm::strip(module)?;
     if stripped.len() > SIZE_LIMIT {
-        bail!("the plugin has {} bytes, more than {SIZE_LIMIT}", stripped.len());
+        bail!(
+            "the plugin has {} bytes, more than {SIZE_LIMIT}",
+            stripped.len()
+        );
     }
     Ok(stripped)
 }
@@ -93,9 +128,11 @@ fn replace(output: &Path, module: &[u8]) -> Result<()> {
         return Ok(());
     }
     let directory = output.parent().context("the output has no directory")?;
-    std::fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))?;
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("creating {}", directory.display()))?;
     let unfinished = output.with_extension("wasm.new");
-    std::fs::write(&unfinished, module).with_context(|| format!("writing {}", unfinished.display()))?;
+    std::fs::write(&unfinished, module)
+        .with_context(|| format!("writing {}", unfinished.display()))?;
     std::fs::rename(&unfinished, output).with_context(|| format!("writing {}", output.display()))
 }
 
@@ -154,7 +191,12 @@ mod tests {
         }
         let mut names = b"\x04name".to_vec();
         names.extend(function.bytes());
-        [b"\0asm\x01\0\0\0".to_vec(), section(7, &list), section(0, &names)].concat()
+        [
+            b"\0asm\x01\0\0\0".to_vec(),
+            section(7, &list),
+            section(0, &names),
+        ]
+        .concat()
     }
 
     #[test]
@@ -172,7 +214,10 @@ mod tests {
     #[test]
     fn a_missing_export_is_named() {
         let error = finish(&module(&["_start", "load"], "load")).unwrap_err();
-        assert!(format!("{error:#}").contains("needs the export update"), "{error:#}");
+        assert!(
+            format!("{error:#}").contains("needs the export update"),
+            "{error:#}"
+        );
     }
 
     #[test]

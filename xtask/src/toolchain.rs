@@ -41,7 +41,9 @@ impl Toolchain {
             Ok("rustup") => return Self::rustup(workspace),
             Ok("debian") => return Self::debian(workspace),
             Ok("") | Err(_) => {}
-            Ok(other) => bail!("CLAUSTRE_WASM_TOOLCHAIN is {other}, but only rustup and debian are known"),
+            Ok(other) => {
+                bail!("CLAUSTRE_WASM_TOOLCHAIN is {other}, but only rustup and debian are known")
+            }
         }
         let refusal = match Self::rustup(workspace) {
             Ok(toolchain) => return Ok(toolchain),
@@ -49,7 +51,9 @@ impl Toolchain {
         };
         say(&format!("{refusal:#}; going on with Debian's packages"));
         Self::debian(workspace).with_context(|| {
-            format!("finding a toolchain for {TARGET} (rustup target add {TARGET} would be the easiest)")
+            format!(
+                "finding a toolchain for {TARGET} (rustup target add {TARGET} would be the easiest)"
+            )
         })
     }
 
@@ -82,7 +86,10 @@ impl Toolchain {
             }
         };
         // These are meant for native builds, and would replace the flags above.
-        command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("CARGO_BUILD_TARGET");
+        command
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .env_remove("CARGO_BUILD_TARGET");
         command.args(["--target", TARGET]);
         command
     }
@@ -95,11 +102,17 @@ impl Toolchain {
             return Ok(Self::Installed);
         }
         let Some(rustup) = on_path("rustup") else {
-            bail!("the standard library for {TARGET} is not installed, and there is no rustup to install it");
+            bail!(
+                "the standard library for {TARGET} is not installed, and there is no rustup to install it"
+            );
         };
-        say(&format!("the standard library for {TARGET} is not installed; asking rustup for it"));
+        say(&format!(
+            "the standard library for {TARGET} is not installed; asking rustup for it"
+        ));
         let mut command = Command::new(rustup);
-        command.current_dir(workspace.root()).args(["target", "add", TARGET]);
+        command
+            .current_dir(workspace.root())
+            .args(["target", "add", TARGET]);
         process::run_limited(&mut command, RUSTUP_LIMIT)?;
         if !library.is_dir() {
             bail!("rustup is content, but {} is missing", library.display());
@@ -114,9 +127,17 @@ impl Toolchain {
         } else {
             install_debian_packages(&missing)?;
         }
-        for needed in [DEBIAN_RUSTC, DEBIAN_CARGO, DEBIAN_STANDARD_LIBRARY, DEBIAN_WASI_LIBRARIES] {
+        for needed in [
+            DEBIAN_RUSTC,
+            DEBIAN_CARGO,
+            DEBIAN_STANDARD_LIBRARY,
+            DEBIAN_WASI_LIBRARIES,
+        ] {
             if !Path::new(needed).exists() {
-                bail!("{} are installed, but {needed} is missing", DEBIAN_PACKAGES.join(", "));
+                bail!(
+                    "{} are installed, but {needed} is missing",
+                    DEBIAN_PACKAGES.join(", ")
+                );
             }
         }
         let linker = linker(workspace)?;
@@ -128,7 +149,9 @@ impl Toolchain {
 /// The directory of the ordinary compiler.
 fn sysroot(workspace: &Workspace) -> Result<PathBuf> {
     let mut command = Command::new("rustc");
-    command.current_dir(workspace.root()).args(["--print", "sysroot"]);
+    command
+        .current_dir(workspace.root())
+        .args(["--print", "sysroot"]);
     Ok(PathBuf::from(process::output(&mut command)?.trim()))
 }
 
@@ -136,23 +159,40 @@ fn sysroot(workspace: &Workspace) -> Result<PathBuf> {
 fn linker(workspace: &Workspace) -> Result<PathBuf> {
     let hosts = sysroot(workspace)?.join("lib/rustlib");
     if let Ok(entries) = std::fs::read_dir(&hosts) {
-        let mut found: Vec<PathBuf> =
-            entries.flatten().map(|entry| entry.path().join("bin/rust-lld")).filter(|path| path.is_file()).collect();
+        let mut found: Vec<PathBuf> = entries
+            .flatten()
+            .map(|entry| entry.path().join("bin/rust-lld"))
+            .filter(|path| path.is_file())
+            .collect();
         found.sort();
         if let Some(first) = found.into_iter().next() {
             return Ok(first);
         }
     }
-    for name in ["wasm-ld", "rust-lld", "lld", "wasm-ld-22", "wasm-ld-21", "wasm-ld-20", "wasm-ld-19"] {
+    for name in [
+        "wasm-ld",
+        "rust-lld",
+        "lld",
+        "wasm-ld-22",
+        "wasm-ld-21",
+        "wasm-ld-20",
+        "wasm-ld-19",
+    ] {
         if let Some(found) = on_path(name) {
             return Ok(found);
         }
     }
-    bail!("there is no linker for wasm: neither rust-lld in {} nor wasm-ld on PATH (apt-get install lld)", hosts.display())
+    bail!(
+        "there is no linker for wasm: neither rust-lld in {} nor wasm-ld on PATH (apt-get install lld)",
+        hosts.display()
+    )
 }
 
 fn missing_debian_packages() -> Vec<&'static str> {
-    DEBIAN_PACKAGES.into_iter().filter(|package| !is_debian_package_installed(package)).collect()
+    DEBIAN_PACKAGES
+        .into_iter()
+        .filter(|package| !is_debian_package_installed(package))
+        .collect()
 }
 
 fn is_debian_package_installed(package: &str) -> bool {
@@ -162,22 +202,39 @@ fn is_debian_package_installed(package: &str) -> bool {
 }
 
 fn install_debian_packages(missing: &[&str]) -> Result<()> {
-    let advice = format!("apt-get install --no-install-recommends {}", missing.join(" "));
+    let advice = format!(
+        "apt-get install --no-install-recommends {}",
+        missing.join(" ")
+    );
     if on_path("apt-get").is_none() {
-        bail!("this is no Debian (there is no apt-get), so {} cannot be installed", missing.join(", "));
+        bail!(
+            "this is no Debian (there is no apt-get), so {} cannot be installed",
+            missing.join(", ")
+        );
     }
     let root = is_root()?;
     if !root && process::output(Command::new("sudo").args(["-n", "true"])).is_err() {
-        bail!("{} are missing and only root may install them; run: sudo {advice}", missing.join(", "));
+        bail!(
+            "{} are missing and only root may install them; run: sudo {advice}",
+            missing.join(", ")
+        );
     }
-    say(&format!("installing {} (about 200 MB, a minute or two)", missing.join(", ")));
+    say(&format!(
+        "installing {} (about 200 MB, a minute or two)",
+        missing.join(", ")
+    ));
     // Old package lists often still serve, so that a failed update alone is no reason to stop.
     if let Err(error) = process::run_limited(apt_get(root).arg("update"), APT_LIMIT) {
-        say(&format!("{error:#}; trying with the package lists that are there"));
+        say(&format!(
+            "{error:#}; trying with the package lists that are there"
+        ));
     }
     let mut install = apt_get(root);
-    install.args(["install", "--yes", "--no-install-recommends"]).args(missing);
-    process::run_limited(&mut install, APT_LIMIT).with_context(|| format!("installing packages; by hand: {advice}"))
+    install
+        .args(["install", "--yes", "--no-install-recommends"])
+        .args(missing);
+    process::run_limited(&mut install, APT_LIMIT)
+        .with_context(|| format!("installing packages; by hand: {advice}"))
 }
 
 fn apt_get(root: bool) -> Command {

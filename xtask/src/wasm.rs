@@ -31,13 +31,17 @@ pub fn exports(module: &[u8]) -> Result<Vec<String>> {
 
 /// Does the text stand anywhere in the module? Function names stand in the name section, so ask before stripping.
 pub fn mentions(module: &[u8], text: &str) -> bool {
-    module.windows(text.len()).any(|window| window == text.as_bytes())
+    module
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
 }
 
 /// Does the module still carry the names of its functions?
 pub fn has_names(module: &[u8]) -> Result<bool> {
     // A custom section begins with the length of its name and the name.
-    Ok(sections(module)?.iter().any(|section| section.kind == CUSTOM && section.content.starts_with(b"\x04name")))
+    Ok(sections(module)?
+        .iter()
+        .any(|section| section.kind == CUSTOM && section.content.starts_with(b"\x04name")))
 }
 
 /// The module without its custom sections.
@@ -67,8 +71,14 @@ fn sections(module: &[u8]) -> Result<Vec<Section<'_>>> {
         rest = after_kind;
         let size = length(&mut rest).context("reading the length of a section")?;
         let content = take(&mut rest, size).context("reading a section")?;
-        let whole = start.get(..start.len() - rest.len()).context("a section ends before it starts")?;
-        sections.push(Section { kind, content, whole });
+        let whole = start
+            .get(..start.len() - rest.len())
+            .context("a section ends before it starts")?;
+        sections.push(Section {
+            kind,
+            content,
+            whole,
+        });
     }
     Ok(sections)
 }
@@ -77,7 +87,10 @@ fn sections(module: &[u8]) -> Result<Vec<Section<'_>>> {
 fn length(rest: &mut &[u8]) -> Result<usize> {
     let mut value: u64 = 0;
     for shift in [0, 7, 14, 21, 28] {
-        let byte = take(rest, 1)?.first().copied().context("the module is cut off")?;
+        let byte = take(rest, 1)?
+            .first()
+            .copied()
+            .context("the module is cut off")?;
         value |= u64::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
             return usize::try_from(value).context("a length does not fit this machine");
@@ -87,7 +100,9 @@ fn length(rest: &mut &[u8]) -> Result<usize> {
 }
 
 fn take<'module>(rest: &mut &'module [u8], size: usize) -> Result<&'module [u8]> {
-    let (taken, after) = rest.split_at_checked(size).context("the module is cut off")?;
+    let (taken, after) = rest
+        .split_at_checked(size)
+        .context("the module is cut off")?;
     *rest = after;
     Ok(taken)
 }

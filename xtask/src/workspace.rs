@@ -20,7 +20,9 @@ impl Workspace {
         let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         let root = manifest.parent().context("xtask has no parent directory")?;
-        let root = root.canonicalize().with_context(|| format!("opening {}", root.display()))?;
+        let root = root
+            .canonicalize()
+            .with_context(|| format!("opening {}", root.display()))?;
         Ok(Self { root })
     }
 
@@ -36,8 +38,8 @@ impl Workspace {
 
     /// Where native builds leave their programs, for example `target/debug/claustre`.
     pub fn built(&self, profile: &str, program: &str) -> PathBuf {
-        let target =
-            environment_path("CARGO_TARGET_DIR").map_or_else(|| self.path("target"), |path| self.root.join(path));
+        let target = environment_path("CARGO_TARGET_DIR")
+            .map_or_else(|| self.path("target"), |path| self.root.join(path));
         target.join(profile).join(program)
     }
 
@@ -65,13 +67,17 @@ impl Workspace {
     pub fn tools_directory(&self) -> Result<PathBuf> {
         if let Some(chosen) = environment_path("CLAUSTRE_TOOLS") {
             let chosen = self.root.join(chosen);
-            std::fs::create_dir_all(&chosen).with_context(|| format!("creating {}", chosen.display()))?;
+            std::fs::create_dir_all(&chosen)
+                .with_context(|| format!("creating {}", chosen.display()))?;
             return Ok(chosen);
         }
         if let Some(cache) = cache_directory() {
             match std::fs::create_dir_all(&cache) {
                 Ok(()) => return Ok(cache),
-                Err(error) => process::say(&format!("tools go to .tools, because {} fails: {error}", cache.display())),
+                Err(error) => process::say(&format!(
+                    "tools go to .tools, because {} fails: {error}",
+                    cache.display()
+                )),
             }
         }
         let local = self.path(".tools");
@@ -82,7 +88,9 @@ impl Workspace {
 
 /// A path from the environment; an empty variable counts as none.
 pub fn environment_path(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 /// The user's home directory as the environment gives it.
@@ -102,7 +110,8 @@ pub fn on_path(program: &str) -> Option<PathBuf> {
 /// Is this a file somebody may execute?
 pub fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    std::fs::metadata(path)
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 fn cache_directory() -> Option<PathBuf> {
