@@ -2,5 +2,6 @@
 //!
 //! Read [`paths`] for where everything lies, then `ARCHITECTURE.md` for how an event travels.
 
+pub mod adapters;
 pub mod paths;
 pub mod plugin_wasm;
