@@ -53,8 +53,8 @@ pub enum LinkEffect {
         /// What.
         what: PaneAction,
     },
-    /// Ask Zellij who is attached, then call [`Link::clients_are`].
-    ListClients,
+    /// Ask Zellij whether our client is attached, then call [`Link::clients_are`].
+    CheckClient,
 }
 
 /// The state of the link.
@@ -190,7 +190,7 @@ impl Link {
         self.encode(FromPlugin::PaneClosed { pane }).into_iter().collect()
     }
 
-    /// Zellij says who is attached; told with the next heartbeat, or at once if it changed.
+    /// Zellij says which client is attached; told with the next heartbeat, or at once if it changed.
     pub fn clients_are(&mut self, mut clients: Vec<u16>, now: u64) -> Vec<LinkEffect> {
         clients.sort_unstable();
         clients.dedup();
@@ -262,7 +262,7 @@ impl Link {
                 if let Some(pipe) = pipe {
                     self.learn_pipe(&pipe, effects);
                 }
-                effects.push(LinkEffect::ListClients);
+                effects.push(LinkEffect::CheckClient);
                 effects.extend(self.heartbeat(now));
             }
         }
@@ -296,8 +296,8 @@ impl Link {
             pipe: pipe.to_owned(),
         };
         effects.extend(self.encode(hello));
-        // Who is attached decides who leads.
-        effects.push(LinkEffect::ListClients);
+        // Only an instance whose client is attached may lead.
+        effects.push(LinkEffect::CheckClient);
     }
 
     fn ask_for_reset(&mut self, effects: &mut Vec<LinkEffect>) {

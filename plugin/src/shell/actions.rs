@@ -35,11 +35,16 @@ impl Shell {
                 Ok(ActionResult::Done {})
             }
             PaneAction::CloseTab { pane, name } => {
-                let tab = tab_of(pane)?;
-                if !tab.name.contains(&name) {
-                    return Err(format!("closing the tab of pane {pane}: it is called {}, not {name}", tab.name));
+                // A pane that has no tab of its own yet, or was moved into one of the user's, takes no other with it.
+                let own_tab = match get_pane_info(PaneId::Terminal(pane)) {
+                    None => return Ok(ActionResult::Done {}),
+                    Some(info) if info.is_suppressed => None,
+                    Some(_) => Some(tab_of(pane)?).filter(|tab| tab.name.contains(&name)),
+                };
+                match own_tab {
+                    Some(tab) => close_tab_with_id(tab_id(&tab)),
+                    None => close_pane_with_id(PaneId::Terminal(pane)),
                 }
-                close_tab_with_id(tab_id(&tab));
                 Ok(ActionResult::Done {})
             }
             PaneAction::RenameTab { pane, name } => {

@@ -64,6 +64,22 @@ impl Shell {
         self.on_screen(false);
     }
 
+    /// Zellij puts a plugin on the screen that it loads for a line of the daemon, as after the tab in which the dashboard
+    /// lay was closed. Nobody asked for it, so it goes off the screen again; one that was asked for has the focus.
+    pub(super) fn step_back(&mut self) {
+        let own = PaneId::Plugin(self.ids.plugin_id);
+        let on_screen = get_pane_info(own).is_some_and(|info| !info.is_suppressed);
+        if on_screen {
+            match get_focused_pane_info() {
+                Ok((tab, pane)) if pane == own => {
+                    self.home.tab = Some(tab);
+                    self.on_screen(true);
+                }
+                Ok(_) | Err(_) => hide_self(),
+            }
+        }
+    }
+
     /// Takes note that the dashboard came on the screen or left it.
     pub(super) fn on_screen(&mut self, visible: bool) {
         if self.home.visible == visible {

@@ -10,6 +10,8 @@ use super::Shell;
 
 /// Milliseconds between two calls for the daemon while nothing is connected.
 const BOOTSTRAP_MILLIS: u64 = 7_000;
+/// Milliseconds until the session's name is asked for again.
+const FIRST_MILLIS: u64 = 300;
 /// The program that connects the daemon, where the plugin's configuration names none.
 const HELPER: &str = "claustre";
 /// Key of the plugin's configuration that names it.
@@ -54,9 +56,18 @@ impl Shell {
                     let effects = self.link.acted(action, outcome);
                     self.link_effects(effects);
                 }
-                LinkEffect::ListClients => list_clients(),
+                LinkEffect::CheckClient => self.check_client(),
             }
         }
+    }
+
+    /// Tells the link whether our client is attached. Zellij's list of clients is of no use here: it leaves out a client
+    /// whose focus is on the plugin that asks.
+    pub(super) fn check_client(&mut self) {
+        let attached = get_focused_pane_info().is_ok();
+        let clients = if attached { vec![self.ids.client_id] } else { Vec::new() };
+        let effects = self.link.clients_are(clients, self.now());
+        self.link_effects(effects);
     }
 
     /// Calls for the daemon until it has connected; the program returns at once.
@@ -64,13 +75,15 @@ impl Shell {
         if self.link.is_up() {
             return;
         }
-        self.timers.set(Purpose::Bootstrap, self.now().saturating_add(BOOTSTRAP_MILLIS));
         if self.session.is_none() {
             self.session = get_session_list()
                 .ok()
                 .and_then(|list| list.live_sessions.into_iter().find(|session| session.is_current_session))
                 .map(|session| session.name);
         }
+        // A server that has just started does not list itself yet.
+        let wait = if self.session.is_some() { BOOTSTRAP_MILLIS } else { FIRST_MILLIS };
+        self.timers.set(Purpose::Bootstrap, self.now().saturating_add(wait));
         let Some(session) = &self.session else {
             return;
         };

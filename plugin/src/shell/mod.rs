@@ -10,6 +10,7 @@ mod link_io;
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    io::Write as _,
     path::PathBuf,
     time::{Duration, Instant, SystemTime},
 };
@@ -93,7 +94,6 @@ impl ZellijPlugin for Shell {
             EventType::PermissionRequestResult,
             EventType::PaneClosed,
             EventType::TabUpdate,
-            EventType::ListClients,
         ]);
         request_permission(&PERMISSIONS);
     }
@@ -122,7 +122,7 @@ impl ZellijPlugin for Shell {
     fn render(&mut self, rows: usize, columns: usize) {
         let size = (narrow(columns), narrow(rows));
         if !self.granted {
-            print!("claustre waits for Zellij's permission (y)");
+            show("claustre waits for Zellij's permission (y)");
             return;
         }
         // Host calls are not possible once something was printed, so effects of the new size wait until after the frame.
@@ -150,6 +150,7 @@ impl Shell {
         match status {
             PermissionStatus::Granted if !self.granted => {
                 self.granted = true;
+                self.step_back();
                 self.timers.set(Purpose::Bootstrap, self.now());
                 while let Some(early) = self.early.pop_front() {
                     match early {
@@ -191,12 +192,7 @@ impl Shell {
                 self.link_effects(effects);
             }
             // Tabs come and go with clients too.
-            Event::TabUpdate(_) if self.link.is_up() => list_clients(),
-            Event::ListClients(clients) => {
-                let clients = clients.iter().map(|client| client.client_id).collect();
-                let effects = self.link.clients_are(clients, self.now());
-                self.link_effects(effects);
-            }
+            Event::TabUpdate(_) if self.link.is_up() => self.check_client(),
             other => {
                 if let Some(msg) = events::message(&other) {
                     // Only what is on the screen gets keys, however it came there.
@@ -236,6 +232,7 @@ impl Shell {
                 // `settle` draws.
                 Purpose::Frame => {}
                 Purpose::Heartbeat => {
+                    self.check_client();
                     let effects = self.link.tick(now);
                     self.link_effects(effects);
                 }
@@ -276,7 +273,17 @@ impl Shell {
         claustre_plugin::view::view(&self.model, &mut self.buffer);
         self.text.clear();
         claustre_plugin::ansi::encode(&self.buffer, &mut self.text);
-        print!("{}", self.text);
+        show(&self.text);
+    }
+}
+
+/// Gives Zellij one frame. Flushed, because stdout keeps what does not end a line where the plugin brings its own
+/// `_start` (the official one makes stdout unbuffered on its way out of `main`). Zellij has nowhere to hear of a
+/// failure, and the next frame comes anyway.
+fn show(frame: &str) {
+    let mut stdout = std::io::stdout().lock();
+    if stdout.write_all(frame.as_bytes()).is_ok() {
+        stdout.flush().ok();
     }
 }
 
