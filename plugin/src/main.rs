@@ -3,53 +3,18 @@
 //! All that it shows and decides lives in the library, which is pure and tested natively. Zellij's crate builds only for
 //! wasm, so on every other target this program says how the plugin is built and ends.
 
+#[cfg(target_family = "wasm")]
+mod shell;
 #[cfg(all(target_family = "wasm", claustre_own_start))]
 mod start;
 
 #[cfg(target_family = "wasm")]
-use std::collections::BTreeMap;
-#[cfg(target_family = "wasm")]
-use std::io::Write as _;
-
+use shell::Shell;
 #[cfg(target_family = "wasm")]
 use zellij_tile::prelude::{ZellijPlugin, register_plugin, report_panic};
 
-/// What the plugin remembers between two calls from Zellij.
 #[cfg(target_family = "wasm")]
-#[derive(Default)]
-struct Dashboard {
-    configuration: BTreeMap<String, String>,
-}
-
-#[cfg(target_family = "wasm")]
-impl ZellijPlugin for Dashboard {
-    fn load(&mut self, configuration: BTreeMap<String, String>) {
-        self.configuration = configuration;
-    }
-
-    fn render(&mut self, _rows: usize, columns: usize) {
-        let line = format!(
-            "claustre {} ({} settings)",
-            env!("CARGO_PKG_VERSION"),
-            self.configuration.len()
-        );
-        show(&format!("{line:.columns$}"));
-    }
-}
-
-/// Gives Zellij one frame. Flushed, because stdout keeps what does not end a line where the plugin brings its own
-/// `_start` (the official one makes stdout unbuffered on its way out of `main`). Zellij has nowhere to hear of a
-/// failure, and the next frame comes anyway.
-#[cfg(target_family = "wasm")]
-fn show(frame: &str) {
-    let mut stdout = std::io::stdout().lock();
-    if stdout.write_all(frame.as_bytes()).is_ok() {
-        stdout.flush().ok();
-    }
-}
-
-#[cfg(target_family = "wasm")]
-register_plugin!(Dashboard);
+register_plugin!(Shell);
 
 #[cfg(not(target_family = "wasm"))]
 fn main() {
