@@ -300,12 +300,25 @@ pub struct PaneOrder {
     pub cwd: PathBuf,
 }
 
+/// A pane that was opened. What is not known yet, the launcher reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenedPane {
+    /// The Zellij session.
+    pub zellij_session: String,
+    /// The server's process.
+    pub server_pid: Option<u32>,
+    /// The terminal pane.
+    pub pane: Option<u32>,
+    /// Does it wait for a tab of its own?
+    pub background: bool,
+}
+
 /// Where a pane is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaneFacts {
     /// The Zellij session.
     pub zellij_session: String,
-    /// The server's process.
+    /// The server's process; 0 = not known.
     pub server_pid: u32,
     /// The terminal pane.
     pub pane: u32,
@@ -319,7 +332,14 @@ pub trait Multiplexer: Send + Sync {
     ///
     /// # Errors
     /// No multiplexer can be had.
-    fn open(&self, order: &PaneOrder) -> Result<PaneFacts, PortError>;
+    fn open(&self, order: &PaneOrder) -> Result<OpenedPane, PortError>;
+    /// Gives panes that run in the background their own tabs: terminal pane and name of each.
+    ///
+    /// # Errors
+    /// Nobody is attached, or the dashboard does not answer.
+    fn adopt(&self, zellij_session: &str, panes: &[(u32, String)]) -> Result<(), PortError>;
+    /// The server's process of a Zellij session whose dashboard answers.
+    fn server_of(&self, zellij_session: &str) -> Option<u32>;
     /// Shows the pane.
     ///
     /// # Errors

@@ -195,13 +195,17 @@ impl Effects {
             cwd: worktree.path.clone().into(),
         };
         match self.multiplexer.open(&order) {
-            Ok(pane) => Ran::Done(vec![Command::Session(SessionCommand::ReportPane {
-                session: session.id,
-                zellij_session: pane.zellij_session,
-                server_pid: pane.server_pid,
-                pane: pane.pane,
-                background: pane.background,
-            })]),
+            Ok(opened) => Ran::Done(match opened.pane {
+                Some(pane) => vec![Command::Session(SessionCommand::ReportPane {
+                    session: session.id,
+                    zellij_session: opened.zellij_session,
+                    server_pid: opened.server_pid.unwrap_or(0),
+                    pane,
+                    background: opened.background,
+                })],
+                // The launcher reports where it is.
+                None => Vec::new(),
+            }),
             Err(error) => launch_failed(session.id, error),
         }
     }

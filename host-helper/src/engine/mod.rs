@@ -7,6 +7,7 @@ pub mod boot;
 pub mod effects;
 pub mod live;
 pub mod outbox;
+pub mod recount;
 pub mod reports;
 pub mod writer;
 
@@ -28,6 +29,7 @@ use crate::{
 };
 
 pub use live::Live;
+pub use recount::Recount;
 pub use writer::{Order, Outcome, Work};
 
 /// What was appended by one transaction, in order.
@@ -52,27 +54,43 @@ pub struct Engine {
     pub host: Arc<dyn Host>,
     /// This host's id.
     pub machine: MachineId,
+    /// Whose worktrees are to be counted again.
+    pub recount: Arc<Recount>,
+    /// The server's process of a Zellij session whose dashboard answers.
+    pub server_of: Arc<dyn Fn(&str) -> Option<u32> + Send + Sync>,
+}
+
+/// What an [`Engine`] is made of.
+pub struct Parts {
+    /// To the writer, which runs already.
+    pub work: mpsc::Sender<Work>,
+    /// What the writer appends.
+    pub advanced: broadcast::Sender<Advanced>,
+    /// The newest position.
+    pub position: watch::Receiver<i64>,
+    /// Read-only connections.
+    pub readers: ReaderPool,
+    /// Wall clock and chance.
+    pub host: Arc<dyn Host>,
+    /// This host's id.
+    pub machine: MachineId,
+    /// The server's process of a Zellij session whose dashboard answers.
+    pub server_of: Arc<dyn Fn(&str) -> Option<u32> + Send + Sync>,
 }
 
 impl Engine {
-    /// Ties the parts together; the writer runs already.
-    pub fn new(
-        work: mpsc::Sender<Work>,
-        advanced: broadcast::Sender<Advanced>,
-        position: watch::Receiver<i64>,
-        readers: ReaderPool,
-        live: Arc<Live>,
-        host: Arc<dyn Host>,
-        machine: MachineId,
-    ) -> Self {
+    /// Ties the parts together.
+    pub fn new(parts: Parts) -> Self {
         Self {
-            work,
-            advanced,
-            position,
-            readers: Arc::new(readers),
-            live,
-            host,
-            machine,
+            work: parts.work,
+            advanced: parts.advanced,
+            position: parts.position,
+            readers: Arc::new(parts.readers),
+            live: Arc::default(),
+            host: parts.host,
+            machine: parts.machine,
+            recount: Arc::default(),
+            server_of: parts.server_of,
         }
     }
 

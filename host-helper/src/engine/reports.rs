@@ -126,9 +126,15 @@ fn take(
     } = agent.hear(report, report.at);
     if let Some(change) = &live {
         engine.live.apply(report.session, change);
+        if change.recount {
+            engine.recount.ask(report.session);
+        }
         if change.read_transcript {
             commands.extend(agent.usage(report.session));
         }
+    }
+    if matches!(report.body, ReportBody::ClientStarted { .. }) {
+        commands.extend(pane_command(report, engine));
     }
     if matches!(report.body, ReportBody::Hook(_)) && commands.iter().any(is_prompt) {
         name_delivered(&mut commands, report, engine);
@@ -179,6 +185,29 @@ fn take(
         };
         reply.send(outcome).ok();
     });
+}
+
+/// The pane that the launcher finds itself in, where the log knows another one or none: it was opened by the command line, or
+/// brought back by Zellij's own resurrection.
+fn pane_command(report: &Report, engine: &Engine) -> Option<Command> {
+    let (zellij_session, pane) = (report.zellij_session.clone()?, report.pane_id?);
+    let session = report.session;
+    let known = engine.read_blocking(|reader| reader.session(session)).ok()??;
+    let server_pid = (engine.server_of)(&zellij_session).unwrap_or(0);
+    if let Some(standing) = known.pane.get()
+        && standing.zellij_session == zellij_session
+        && standing.pane == pane
+        && (server_pid == 0 || standing.server_pid == server_pid)
+    {
+        return None;
+    }
+    Some(Command::Session(SessionCommand::ReportPane {
+        session,
+        zellij_session,
+        server_pid,
+        pane,
+        background: false,
+    }))
 }
 
 fn is_prompt(command: &Command) -> bool {
