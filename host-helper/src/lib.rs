@@ -6,4 +6,5 @@ pub mod adapters;
 pub mod paths;
 pub mod plugin_wasm;
 pub mod ports;
+pub mod server;
 pub mod text;

@@ -1,0 +1,3 @@
+//! What others reach the daemon through: one folder or file per front door.
+
+pub mod mcp;
