@@ -3,6 +3,7 @@
 //! Read [`paths`] for where everything lies, then `ARCHITECTURE.md` for how an event travels.
 
 pub mod adapters;
+pub mod daemon;
 pub mod engine;
 pub mod paths;
 pub mod plugin_wasm;

@@ -2,4 +2,5 @@
 
 pub mod api;
 pub mod dashboard;
+pub mod mcp;
 pub mod socket;
