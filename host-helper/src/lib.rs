@@ -2,4 +2,9 @@
 //!
 //! Read [`paths`] for where everything lies, then `ARCHITECTURE.md` for how an event travels.
 
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod fast;
+pub mod launcher;
 pub mod paths;
