@@ -2,6 +2,7 @@
 //!
 //! Read [`paths`] for where everything lies, then `ARCHITECTURE.md` for how an event travels.
 
+pub mod adapters;
 pub mod cli;
 pub mod client;
 pub mod config;
