@@ -9,3 +9,4 @@ pub mod config;
 pub mod fast;
 pub mod launcher;
 pub mod paths;
+pub mod text;

@@ -1,4 +1,5 @@
-//! What the helper does to the world outside its store: start processes, drive git.
+//! What talks to the world outside: other programs, their files and their formats.
 
+pub mod claude;
 pub mod git;
 pub mod process;

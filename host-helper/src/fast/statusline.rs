@@ -1,10 +1,6 @@
 //! `claustre statusline`: hands the status line's JSON to the daemon and prints the line that Claude Code shows.
 
-use std::{
-    env, io,
-    io::Write as _,
-    process::{Command, ExitCode, Stdio},
-};
+use std::{env, io, process::ExitCode, time::Duration};
 
 use serde_json::Value;
 
@@ -12,11 +8,14 @@ use super::{
     print, read_limited,
     report::{Patience, Reporter},
 };
+use crate::adapters::process::Invocation;
 
 /// Environment variable with the user's own status line command, as Claude Code would have run it.
 pub const CHAIN_VARIABLE: &str = "CLAUSTRE_STATUSLINE_CHAIN";
 /// Longest input that is read, in bytes.
 const LIMIT: usize = 1024 * 1024;
+/// Time the user's own command has.
+const CHAIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs the status line.
 pub fn run() -> ExitCode {
@@ -36,22 +35,27 @@ pub fn run() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Runs the user's own command with the same input and lets it print; false where it cannot be started.
+/// Runs the user's own command with the same input and prints what it prints; false where it cannot be run.
 ///
-/// It is the command of the user's own settings, which Claude Code itself hands to the shell; so it is here.
-/// Claude Code ends us, and it with us, when it takes too long.
+/// It is the command line of the user's own settings, which Claude Code itself hands to the shell; so it is here. This is the
+/// only such line there is, and none of it comes from an agent or a repository.
 fn run_chained(command: &std::ffi::OsStr, input: &[u8]) -> bool {
-    let child = Command::new("/bin/sh")
+    let finished = Invocation::new("/bin/sh")
         .arg("-c")
         .arg(command)
-        .stdin(Stdio::piped())
         .env_remove(CHAIN_VARIABLE)
-        .spawn();
-    let Ok(mut child) = child else { return false };
-    if let Some(mut stdin) = child.stdin.take() {
-        let _ = stdin.write_all(input);
+        .stdin(input)
+        .time_limit(CHAIN_LIMIT)
+        .output_limit(LIMIT)
+        .run();
+    match finished {
+        // Its colours are the user's own: passed on as they are.
+        Ok(finished) => {
+            print(&finished.stdout_text());
+            true
+        }
+        Err(_) => false,
     }
-    child.wait().is_ok()
 }
 
 /// `claustre · Opus · 34%`.

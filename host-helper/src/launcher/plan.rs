@@ -1,7 +1,6 @@
 //! What is to be started: the plan in the session's directory, which needs no daemon to be read.
 
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -12,7 +11,13 @@ use claustre_protocol::{
     status::{Mode, Word},
 };
 
-use crate::{adapters::process::Invocation, paths::Paths};
+use crate::{
+    adapters::{
+        claude::plan::{LaunchPlan, Start},
+        process::Invocation,
+    },
+    paths::Paths,
+};
 
 /// Variable in the plan's environment with the mode of the task.
 pub const MODE_VARIABLE: &str = "CLAUSTRE_MODE";
@@ -28,17 +33,6 @@ pub struct Planned {
     pub leaves_shell: bool,
     /// Does it continue a conversation?
     pub resumed: bool,
-}
-
-#[derive(serde::Deserialize)]
-struct PlanFile {
-    claude_session_id: String,
-    program: PathBuf,
-    options: Vec<String>,
-    prompt_file: Option<PathBuf>,
-    cwd: PathBuf,
-    env: BTreeMap<String, String>,
-    env_remove: Vec<String>,
 }
 
 /// The session's secret; empty where there is none, and the daemon will refuse what we report.
@@ -67,34 +61,21 @@ fn started_file(paths: &Paths, session: SessionId) -> PathBuf {
 /// # Errors
 /// Why not, for people: the plan or its prompt cannot be read.
 pub fn read(paths: &Paths, session: SessionId, token: &str, resumed: bool) -> Result<Planned, String> {
-    let directory = paths.session(session);
-    let path = directory.join("launch.json");
-    let text = fs::read(&path).map_err(|error| format!("reading {}: {error}", path.display()))?;
-    let plan: PlanFile =
-        serde_json::from_slice(&text).map_err(|error| format!("reading {}: {error}", path.display()))?;
-    let mut arguments = vec![
-        if resumed { "--resume" } else { "--session-id" }.to_owned(),
-        plan.claude_session_id,
-    ];
-    arguments.extend(plan.options);
-    if let (false, Some(file)) = (resumed, &plan.prompt_file) {
-        let prompt = fs::read_to_string(file).map_err(|error| format!("reading {}: {error}", file.display()))?;
-        if !prompt.trim().is_empty() {
-            arguments.extend(["--".to_owned(), prompt]);
-        }
-    }
-    let mode = plan.env.get(MODE_VARIABLE).and_then(|word| Mode::parse_word(word).ok());
-    let mut invocation = Invocation::new(&plan.program).args(&arguments).cwd(&plan.cwd);
-    for name in &plan.env_remove {
+    let plan = LaunchPlan::load(&paths.session(session)).map_err(|error| error.to_string())?;
+    let start = if resumed { Start::Resume } else { Start::First };
+    let line = plan.command_line(start).map_err(|error| error.to_string())?;
+    let mode = line.env.get(MODE_VARIABLE).and_then(|word| Mode::parse_word(word).ok());
+    let mut invocation = Invocation::new(&line.program).args(&line.args).cwd(&line.cwd);
+    for name in &line.env_remove {
         invocation = invocation.env_remove(name);
     }
-    for (name, value) in &plan.env {
+    for (name, value) in &line.env {
         invocation = invocation.env(name, value);
     }
     invocation = our_environment(invocation, paths, session, token);
     Ok(Planned {
         invocation,
-        worktree: plan.cwd,
+        worktree: line.cwd,
         leaves_shell: mode != Some(Mode::Autonomous),
         resumed,
     })

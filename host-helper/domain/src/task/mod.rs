@@ -1,0 +1,12 @@
+//! Tasks: units of work with a prompt, on the board from draft to done.
+
+mod decide;
+mod edit;
+mod evolve;
+mod react;
+mod transition;
+
+pub use decide::{decide, unmet_dependencies};
+pub use evolve::{Standing, Subtask, Task};
+pub use react::react;
+pub use transition::{may_move, move_to};
