@@ -239,12 +239,11 @@ pub struct SureArgs {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "place", required = true, multiple = false, args = ["before", "after"])]
 pub struct MoveArgs {
     /// The task.
     task: String,
     /// Right before this one.
-    #[arg(long)]
+    #[arg(long, required_unless_present = "after", conflicts_with = "after")]
     before: Option<String>,
     /// Right after this one.
     #[arg(long)]

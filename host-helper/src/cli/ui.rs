@@ -227,7 +227,7 @@ mod tests {
         let columns = [Column::Left("ID"), Column::Left("TITLE"), Column::Right("N")];
         assert_eq!(
             layout(&columns, &rows, Some(24)),
-            ["ID  TITLE              N", "1   漢字 title th…     9", "22  b c              100"]
+            ["ID  TITLE              N", "1   漢字 title tha…    9", "22  b c              100"]
         );
         assert_eq!(layout(&columns, &rows, None).get(1).map(String::as_str), Some("1   漢字 title that is long    9"));
     }

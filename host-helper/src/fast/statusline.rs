@@ -1,6 +1,8 @@
 //! `claustre statusline`: hands the status line's JSON to the daemon and prints the line that Claude Code shows.
+//!
+//! Where the user has a status line of their own, the settings put its command behind ours and theirs is what shows.
 
-use std::{env, io, process::ExitCode, time::Duration};
+use std::{env, io, process::ExitCode};
 
 use serde_json::Value;
 
@@ -8,24 +10,19 @@ use super::{
     print, read_limited,
     report::{Patience, Reporter},
 };
-use crate::adapters::process::Invocation;
 
-/// Environment variable with the user's own status line command, as Claude Code would have run it.
-pub const CHAIN_VARIABLE: &str = "CLAUSTRE_STATUSLINE_CHAIN";
+/// Argument after which the input is handed on unchanged: the user's own status line command stands behind us in a pipe.
+pub const PASS_THROUGH: &str = "--pass-through";
 /// Longest input that is read, in bytes.
 const LIMIT: usize = 1024 * 1024;
-/// Time the user's own command has.
-const CHAIN_LIMIT: Duration = Duration::from_secs(5);
-
 /// Runs the status line.
 pub fn run() -> ExitCode {
     let (input, cut) = read_limited(io::stdin().lock(), LIMIT);
     let value: Option<Value> = if cut { None } else { serde_json::from_slice(&input).ok() };
     // The line first: it must not wait for anything.
-    let chained = env::var_os(CHAIN_VARIABLE)
-        .filter(|command| !command.is_empty())
-        .is_some_and(|command| run_chained(&command, &input));
-    if !chained {
+    if env::args_os().any(|argument| argument == PASS_THROUGH) {
+        print(&String::from_utf8_lossy(&input));
+    } else {
         print(&line(value.as_ref()));
     }
     if let (Some(reporter), Some(value)) = (Reporter::from_environment("statusline"), value) {
@@ -33,29 +30,6 @@ pub fn run() -> ExitCode {
         reporter.deliver(&line, &Patience::Deadline);
     }
     ExitCode::SUCCESS
-}
-
-/// Runs the user's own command with the same input and prints what it prints; false where it cannot be run.
-///
-/// It is the command line of the user's own settings, which Claude Code itself hands to the shell; so it is here. This is the
-/// only such line there is, and none of it comes from an agent or a repository.
-fn run_chained(command: &std::ffi::OsStr, input: &[u8]) -> bool {
-    let finished = Invocation::new("/bin/sh")
-        .arg("-c")
-        .arg(command)
-        .env_remove(CHAIN_VARIABLE)
-        .stdin(input)
-        .time_limit(CHAIN_LIMIT)
-        .output_limit(LIMIT)
-        .run();
-    match finished {
-        // Its colours are the user's own: passed on as they are.
-        Ok(finished) => {
-            print(&finished.stdout_text());
-            true
-        }
-        Err(_) => false,
-    }
 }
 
 /// `claustre · Opus · 34%`.

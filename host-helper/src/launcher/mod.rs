@@ -243,6 +243,3 @@ fn how(ended: &Ended) -> String {
         (None, None) => "claude has ended; how is not known".to_owned(),
     }
 }
-
-#[cfg(test)]
-mod tests;
