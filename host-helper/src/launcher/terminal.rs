@@ -1,7 +1,7 @@
 //! The terminal of the pane: who has it, and putting it back in order when a client left it in disorder.
 
 use std::{
-    io::{self, IsTerminal, Read, Write},
+    io::{self, IsTerminal, Write},
     os::fd::AsFd,
 };
 
@@ -72,10 +72,10 @@ impl Terminal {
     }
 }
 
-/// One key that is there; none where the input is closed.
+/// One key that is there; none where the input is closed. Unbuffered: what follows is for the client.
 pub fn key() -> Option<u8> {
     let mut byte = [0_u8];
-    match io::stdin().read(&mut byte) {
+    match rustix::io::retry_on_intr(|| rustix::io::read(io::stdin(), &mut byte)) {
         Ok(1) => byte.first().copied(),
         _ => None,
     }
