@@ -107,8 +107,9 @@ impl Client {
     /// None listens or answers in time, or it speaks another version.
     pub fn connect(paths: &Paths, program: &str) -> Result<Self, ClientError> {
         let socket = paths.daemon_socket();
-        let stream = UnixStream::connect(&socket)
-            .map_err(|error| ClientError::Unreachable { why: format!("{}: {error}", socket.display()) })?;
+        let stream = UnixStream::connect(&socket).map_err(|error| ClientError::Unreachable {
+            why: format!("{}: {error}", socket.display()),
+        })?;
         let timeout = stream
             .set_read_timeout(Some(HELLO))
             .and_then(|()| stream.set_write_timeout(Some(HELLO)));
@@ -133,26 +134,45 @@ impl Client {
         };
         let silent = |error| match error {
             ClientError::Lost(error)
-                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                ) =>
             {
-                ClientError::Unreachable { why: format!("no answer within {} ms", HELLO.as_millis()) }
+                ClientError::Unreachable {
+                    why: format!("no answer within {} ms", HELLO.as_millis()),
+                }
             }
-            ClientError::Lost(error) => ClientError::Unreachable { why: error.to_string() },
+            ClientError::Lost(error) => ClientError::Unreachable {
+                why: error.to_string(),
+            },
             error => error,
         };
         client.send(&call).map_err(silent)?;
-        let daemon: Hello = client.receive("hello", 0).map_err(silent).map_err(|error| match error {
-            ClientError::Fault(fault) if fault.code == FaultCode::Version.number() => {
-                ClientError::Version { daemon: "another".to_owned(), own: BUILD }
-            }
-            error => error,
-        })?;
+        let daemon: Hello =
+            client
+                .receive("hello", 0)
+                .map_err(silent)
+                .map_err(|error| match error {
+                    ClientError::Fault(fault) if fault.code == FaultCode::Version.number() => {
+                        ClientError::Version {
+                            daemon: "another".to_owned(),
+                            own: BUILD,
+                        }
+                    }
+                    error => error,
+                })?;
         if !PROTOCOL.understands(daemon.protocol) {
-            return Err(ClientError::Version { daemon: daemon.build, own: BUILD });
+            return Err(ClientError::Version {
+                daemon: daemon.build,
+                own: BUILD,
+            });
         }
         client.daemon = daemon;
         let stream = client.stream.get_ref();
-        let timeout = stream.set_read_timeout(None).and_then(|()| stream.set_write_timeout(None));
+        let timeout = stream
+            .set_read_timeout(None)
+            .and_then(|()| stream.set_write_timeout(None));
         timeout.map_err(ClientError::Lost)?;
         Ok(client)
     }
@@ -174,8 +194,9 @@ impl Client {
             Err(ClientError::Unreachable { .. }) => {}
             other => return other,
         }
-        make_private(&paths.run())
-            .map_err(|error| ClientError::Start(format!("creating {}: {error}", paths.run().display())))?;
+        make_private(&paths.run()).map_err(|error| {
+            ClientError::Start(format!("creating {}: {error}", paths.run().display()))
+        })?;
         let Some(_lock) = take_startup_lock(paths)? else {
             // Whoever starts it had time enough: look once more, then say who holds what.
             return Self::connect(paths, program).map_err(|error| stuck(paths, error));
@@ -190,7 +211,11 @@ impl Client {
         loop {
             match Self::connect(paths, program) {
                 Err(error @ ClientError::Unreachable { .. }) => {
-                    let limit = if is_held(&paths.daemon_lock()) { STUCK } else { START };
+                    let limit = if is_held(&paths.daemon_lock()) {
+                        STUCK
+                    } else {
+                        START
+                    };
                     if begun.elapsed() >= limit {
                         return Err(stuck(paths, error));
                     }
@@ -208,9 +233,10 @@ impl Client {
     pub fn call<T: DeserializeOwned>(&mut self, request: Request) -> Result<T, ClientError> {
         let id = self.next_id;
         self.next_id += 1;
-        let call = request
-            .into_call(id)
-            .map_err(|error| ClientError::Answer { method: "a request".to_owned(), why: error.to_string() })?;
+        let call = request.into_call(id).map_err(|error| ClientError::Answer {
+            method: "a request".to_owned(),
+            why: error.to_string(),
+        })?;
         self.send(&call)?;
         self.receive(&call.method, id)
     }
@@ -234,8 +260,10 @@ impl Client {
     }
 
     fn send(&mut self, call: &Call) -> Result<(), ClientError> {
-        let mut line = serde_json::to_vec(call)
-            .map_err(|error| ClientError::Answer { method: call.method.clone(), why: error.to_string() })?;
+        let mut line = serde_json::to_vec(call).map_err(|error| ClientError::Answer {
+            method: call.method.clone(),
+            why: error.to_string(),
+        })?;
         line.push(b'\n');
         if line.len() > MAX_LINE {
             return Err(ClientError::Answer {
@@ -243,11 +271,17 @@ impl Client {
                 why: format!("the request is longer than {} MB", MAX_LINE / 1024 / 1024),
             });
         }
-        self.stream.get_mut().write_all(&line).map_err(ClientError::Lost)
+        self.stream
+            .get_mut()
+            .write_all(&line)
+            .map_err(ClientError::Lost)
     }
 
     fn receive<T: DeserializeOwned>(&mut self, method: &str, id: u64) -> Result<T, ClientError> {
-        let bad = |why: String| ClientError::Answer { method: method.to_owned(), why };
+        let bad = |why: String| ClientError::Answer {
+            method: method.to_owned(),
+            why,
+        };
         while let Some(line) = self.line()? {
             let value: serde_json::Value =
                 serde_json::from_slice(&line).map_err(|error| bad(error.to_string()))?;
@@ -257,7 +291,8 @@ impl Client {
                 }
                 continue;
             }
-            let answer: Answer = serde_json::from_value(value).map_err(|error| bad(error.to_string()))?;
+            let answer: Answer =
+                serde_json::from_value(value).map_err(|error| bad(error.to_string()))?;
             if answer.id.is_some_and(|given| given != id) {
                 continue;
             }
@@ -274,7 +309,10 @@ impl Client {
         let mut line = Vec::new();
         // An answer may be longer than a request: a list of everything. Four times as long is broken.
         let limit = u64::try_from(MAX_LINE * 4).unwrap_or(u64::MAX);
-        let read = (&mut self.stream).take(limit).read_until(b'\n', &mut line).map_err(ClientError::Lost)?;
+        let read = (&mut self.stream)
+            .take(limit)
+            .read_until(b'\n', &mut line)
+            .map_err(ClientError::Lost)?;
         Ok((read > 0).then_some(line))
     }
 }
@@ -282,7 +320,8 @@ impl Client {
 /// Takes the lock of whoever starts the daemon; none where somebody else keeps it for too long.
 fn take_startup_lock(paths: &Paths) -> Result<Option<File>, ClientError> {
     let path = paths.startup_lock();
-    let failed = |error: io::Error| ClientError::Start(format!("locking {}: {error}", path.display()));
+    let failed =
+        |error: io::Error| ClientError::Start(format!("locking {}: {error}", path.display()));
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -303,7 +342,8 @@ fn take_startup_lock(paths: &Paths) -> Result<Option<File>, ClientError> {
 
 /// Is this lock held by somebody? Taken shared and given back at once, so that two who look do not see each other.
 pub fn is_held(lock: &Path) -> bool {
-    File::open(lock).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    File::open(lock)
+        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 fn stuck(paths: &Paths, error: ClientError) -> ClientError {
@@ -316,14 +356,19 @@ fn stuck(paths: &Paths, error: ClientError) -> ClientError {
             error => error,
         };
     }
-    ClientError::Stuck { holder: holder(&lock), lock: lock.display().to_string() }
+    ClientError::Stuck {
+        holder: holder(&lock),
+        lock: lock.display().to_string(),
+    }
 }
 
 /// Who holds the daemon's lock, by what it wrote into it.
 pub fn holder(lock: &Path) -> String {
-    let pid = fs::read_to_string(lock)
-        .ok()
-        .and_then(|text| text.split_whitespace().next().and_then(|word| word.parse::<u32>().ok()));
+    let pid = fs::read_to_string(lock).ok().and_then(|text| {
+        text.split_whitespace()
+            .next()
+            .and_then(|word| word.parse::<u32>().ok())
+    });
     match pid {
         Some(pid) => format!("process {pid}"),
         None => "another process".to_owned(),
@@ -331,16 +376,23 @@ pub fn holder(lock: &Path) -> String {
 }
 
 fn make_private(directory: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
 }
 
 /// Starts the daemon as a program of its own that outlives us.
 fn start_daemon(paths: &Paths) -> Result<(), ClientError> {
     let failed = |why: String| ClientError::Start(why);
-    let program = std::env::current_exe().map_err(|error| failed(format!("finding this program: {error}")))?;
+    let program = std::env::current_exe()
+        .map_err(|error| failed(format!("finding this program: {error}")))?;
     let logs = paths.logs();
     make_private(&logs).map_err(|error| failed(format!("creating {}: {error}", logs.display())))?;
-    let home = (claustre_protocol::hook::HOME_VARIABLE.into(), paths.home().as_os_str().to_owned());
+    let home = (
+        claustre_protocol::hook::HOME_VARIABLE.into(),
+        paths.home().as_os_str().to_owned(),
+    );
     crate::adapters::process::spawn_detached(
         &program,
         &["daemon".into(), "run".into()],

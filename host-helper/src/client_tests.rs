@@ -28,14 +28,28 @@ fn serve(paths: &Paths, protocol: ProtocolVersion) {
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
                     let call: Call = serde_json::from_str(&line).unwrap();
                     let result = if call.method == "hello" {
-                        let hello = Hello { protocol, build: "9.9".into(), program: "daemon".into(), pid: 1 };
+                        let hello = Hello {
+                            protocol,
+                            build: "9.9".into(),
+                            program: "daemon".into(),
+                            pid: 1,
+                        };
                         serde_json::to_value(hello).unwrap()
                     } else {
-                        writeln!(writer, "{}", json!({"jsonrpc": "2.0", "method": "event", "params": 7})).unwrap();
+                        writeln!(
+                            writer,
+                            "{}",
+                            json!({"jsonrpc": "2.0", "method": "event", "params": 7})
+                        )
+                        .unwrap();
                         json!({"message": call.method})
                     };
                     let answer = Answer::result(call.id.unwrap(), result);
-                    let _ = writeln!(writer, "{}", serde_json::to_string(&answer).unwrap());
+                    drop(writeln!(
+                        writer,
+                        "{}",
+                        serde_json::to_string(&answer).unwrap()
+                    ));
                 }
             });
         }
@@ -56,7 +70,13 @@ fn a_call_is_answered_and_notifications_are_kept() {
 #[test]
 fn another_major_version_is_said_in_one_sentence() {
     let (_directory, paths) = home();
-    serve(&paths, ProtocolVersion { major: PROTOCOL.major + 1, minor: 0 });
+    serve(
+        &paths,
+        ProtocolVersion {
+            major: PROTOCOL.major + 1,
+            minor: 0,
+        },
+    );
     let error = Client::connect_or_start(&paths, "cli").unwrap_err();
     assert!(matches!(&error, ClientError::Version { daemon, .. } if daemon == "9.9"));
     assert_eq!(error.hint().unwrap(), "claustre daemon restart");
@@ -84,10 +104,19 @@ fn many_clients_start_one_daemon() {
 #[test]
 fn a_daemon_that_cannot_start_is_said_with_its_reason() {
     let (_directory, paths) = home();
-    let error = Client::connect_or_start_with(&paths, "cli", &|| Err(ClientError::Start("no disk".into())));
-    assert_eq!(error.unwrap_err().to_string(), "starting the daemon: no disk");
+    let error =
+        Client::connect_or_start_with(&paths, "cli", &|| Err(ClientError::Start("no disk".into())));
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "starting the daemon: no disk"
+    );
     let error = Client::connect_or_start_with(&paths, "cli", &|| Ok(())).unwrap_err();
-    assert!(error.to_string().starts_with("starting the daemon: it was started but does not answer"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("starting the daemon: it was started but does not answer"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -95,9 +124,17 @@ fn a_holder_that_does_not_answer_is_named() {
     let (_directory, paths) = home();
     fs::create_dir_all(paths.run()).unwrap();
     fs::write(paths.daemon_lock(), "4711\n").unwrap();
-    let lock = OpenOptions::new().write(true).open(paths.daemon_lock()).unwrap();
+    let lock = OpenOptions::new()
+        .write(true)
+        .open(paths.daemon_lock())
+        .unwrap();
     lock.try_lock().unwrap();
     assert!(is_held(&paths.daemon_lock()));
-    let error = stuck(&paths, ClientError::Unreachable { why: "silence".into() });
+    let error = stuck(
+        &paths,
+        ClientError::Unreachable {
+            why: "silence".into(),
+        },
+    );
     assert!(error.to_string().contains("process 4711"), "{error}");
 }

@@ -1,5 +1,11 @@
 //! The launcher in a real terminal, with a script as its client and a listener as its daemon.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -66,7 +72,12 @@ fn home(script: &str, mode: &str, with_daemon: bool) -> Home {
     };
     plan.save(&paths.session(session)).unwrap();
     let reports = with_daemon.then(|| serve(&paths));
-    Home { directory, paths, session, reports }
+    Home {
+        directory,
+        paths,
+        session,
+        reports,
+    }
 }
 
 /// A daemon that takes every report.
@@ -82,7 +93,10 @@ fn serve(paths: &Paths) -> Receiver<Report> {
                 let written = writeln!(stream, "{}", serde_json::to_string(&answer).unwrap());
                 if call.method == "session.report" {
                     assert!(written.is_ok());
-                    if tell.send(serde_json::from_value(call.params).unwrap()).is_err() {
+                    if tell
+                        .send(serde_json::from_value(call.params).unwrap())
+                        .is_err()
+                    {
                         return;
                     }
                 }
@@ -111,7 +125,14 @@ impl Home {
 
     /// Nobody reads its output, so that dropping the master ends the terminal.
     fn start_unread(&self) -> Running {
-        let pty = native_pty_system().openpty(PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 }).unwrap();
+        let pty = native_pty_system()
+            .openpty(PtySize {
+                rows: 24,
+                cols: 80,
+                pixel_width: 0,
+                pixel_height: 0,
+            })
+            .unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_claustre"));
         command.args(["session", "run", &self.session.to_string()]);
         command.env_clear();
@@ -125,18 +146,36 @@ impl Home {
         drop(pty.slave);
         let writer = pty.master.take_writer().unwrap();
         let (_, output) = mpsc::channel();
-        Running { master: Some(pty.master), writer: Some(writer), output, seen: String::new(), child }
+        Running {
+            master: Some(pty.master),
+            writer: Some(writer),
+            output,
+            seen: String::new(),
+            child,
+        }
     }
 
     fn report(&self) -> ReportBody {
-        let report = self.reports.as_ref().unwrap().recv_timeout(DEADLINE).expect("a report");
-        assert_eq!((report.session, report.token.as_str()), (self.session, "secret"));
+        let report = self
+            .reports
+            .as_ref()
+            .unwrap()
+            .recv_timeout(DEADLINE)
+            .expect("a report");
+        assert_eq!(
+            (report.session, report.token.as_str()),
+            (self.session, "secret")
+        );
         report.body
     }
 
     fn expect_started(&self, resumed: bool) -> u32 {
         match self.report() {
-            ReportBody::ClientStarted { pid, resumed: given, .. } => {
+            ReportBody::ClientStarted {
+                pid,
+                resumed: given,
+                ..
+            } => {
                 assert_eq!(given, resumed);
                 pid
             }
@@ -146,7 +185,11 @@ impl Home {
 
     fn expect_exited(&self, code: Option<i32>, signal: Option<i32>) -> String {
         match self.report() {
-            ReportBody::ClientExited { code: given_code, signal: given_signal, tail } => {
+            ReportBody::ClientExited {
+                code: given_code,
+                signal: given_signal,
+                tail,
+            } => {
                 assert_eq!((given_code, given_signal), (code, signal));
                 tail
             }
@@ -168,7 +211,10 @@ impl Running {
                 let rest = self.seen.split_off(at + text.len());
                 return std::mem::replace(&mut self.seen, rest);
             }
-            match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match self
+                .output
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
                 Ok(chunk) => self.seen.push_str(&String::from_utf8_lossy(&chunk)),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     panic!("no {text:?} in {:?}", self.seen)
@@ -190,7 +236,11 @@ impl Running {
 
 #[test]
 fn an_exit_code_is_reported_and_enter_continues_the_conversation() {
-    let home = home("echo \"args $1 env $CLAUSTRE_SESSION_ID $CLAUSTRE_TOKEN\"; exit 7", "autonomous", true);
+    let home = home(
+        "echo \"args $1 env $CLAUSTRE_SESSION_ID $CLAUSTRE_TOKEN\"; exit 7",
+        "autonomous",
+        true,
+    );
     let mut running = home.start();
     running.expect(&format!("args --session-id env {} secret", home.session));
     home.expect_started(false);
@@ -228,7 +278,10 @@ fn a_crash_is_reported_with_its_signal_and_the_terminal_put_in_order() {
     running.expect("Enter continues");
     running.press("\r");
     let settings = running.expect("Enter continues");
-    assert!(settings.contains(" icanon") && settings.contains(" echo ") && !settings.contains("-opost"), "{settings}");
+    assert!(
+        settings.contains(" icanon") && settings.contains(" echo ") && !settings.contains("-opost"),
+        "{settings}"
+    );
     running.press("q");
     running.expect_end();
 }
@@ -254,7 +307,11 @@ fn without_a_daemon_the_reports_wait_in_the_spool() {
 
 #[test]
 fn orders_restart_and_close_the_client() {
-    let home = home("echo ready $1; while read line; do :; done", "supervised", true);
+    let home = home(
+        "echo ready $1; while read line; do :; done",
+        "supervised",
+        true,
+    );
     let mut running = home.start();
     home.expect_started(false);
     running.expect("ready --session-id");
@@ -275,7 +332,12 @@ fn the_end_of_the_pane_ends_client_and_launcher() {
     let home = home("while read line; do :; done; exit 0", "supervised", true);
     let running = home.start_unread();
     home.expect_started(false);
-    let Running { master, writer, mut child, .. } = running;
+    let Running {
+        master,
+        writer,
+        mut child,
+        ..
+    } = running;
     drop((master, writer));
     assert!(matches!(home.report(), ReportBody::ClientExited { .. }));
     assert_eq!(home.report(), ReportBody::LauncherEnded {});
@@ -284,12 +346,15 @@ fn the_end_of_the_pane_ends_client_and_launcher() {
 
 #[test]
 fn a_signal_to_the_launcher_reaches_the_client_as_a_hangup() {
-    let script = "trap 'echo hung up > hangup; exit 4' HUP; echo ready; while :; do read line; done";
+    let script =
+        "trap 'echo hung up > hangup; exit 4' HUP; echo ready; while :; do read line; done";
     let home = home(script, "supervised", true);
     let mut running = home.start();
     home.expect_started(false);
     running.expect("ready");
-    let pid = rustix::process::Pid::from_raw(running.child.process_id().unwrap().try_into().unwrap()).unwrap();
+    let pid =
+        rustix::process::Pid::from_raw(running.child.process_id().unwrap().try_into().unwrap())
+            .unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
     home.expect_exited(Some(4), None);
     assert_eq!(home.report(), ReportBody::LauncherEnded {});
@@ -299,7 +364,11 @@ fn a_signal_to_the_launcher_reaches_the_client_as_a_hangup() {
 
 #[test]
 fn ctrl_c_is_the_clients() {
-    let home = home("trap 'exit 5' INT; echo ready; while :; do read line; done", "autonomous", true);
+    let home = home(
+        "trap 'exit 5' INT; echo ready; while :; do read line; done",
+        "autonomous",
+        true,
+    );
     let mut running = home.start();
     home.expect_started(false);
     running.expect("ready");
@@ -312,7 +381,11 @@ fn ctrl_c_is_the_clients() {
 
 #[test]
 fn a_stopped_client_is_continued_by_enter() {
-    let home = home("echo ready; read line; echo got $line; exit 6", "autonomous", true);
+    let home = home(
+        "echo ready; read line; echo got $line; exit 6",
+        "autonomous",
+        true,
+    );
     let mut running = home.start();
     running.expect("ready");
     running.press("\u{1a}");
@@ -366,7 +439,10 @@ fn a_lost_conversation_is_reported_and_may_begin_anew_under_its_id() {
     fs::write(home.paths.session(home.session).join("started"), "").unwrap();
     let mut running = home.start();
     home.expect_started(true);
-    assert!(home.expect_exited(Some(1), None).starts_with("No conversation found"));
+    assert!(
+        home.expect_exited(Some(1), None)
+            .starts_with("No conversation found")
+    );
     assert!(matches!(home.report(), ReportBody::LaunchFailed { .. }));
     running.expect("begins the conversation anew");
     running.press("\r");

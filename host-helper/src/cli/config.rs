@@ -46,7 +46,11 @@ pub fn run(context: &mut Context, command: ConfigCommand) -> Result<(), CliError
             for warning in &loaded.warnings {
                 ui.say(&format!("warning: {warning}"));
             }
-            ui.say(if loaded.warnings.is_empty() { "the configuration is right" } else { "nothing is wrong besides" });
+            ui.say(if loaded.warnings.is_empty() {
+                "the configuration is right"
+            } else {
+                "nothing is wrong besides"
+            });
             Ok(())
         }
     }

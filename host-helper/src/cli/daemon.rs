@@ -71,7 +71,10 @@ fn become_daemon(paths: &Paths, config: Config) -> Result<(), CliError> {
     drop(config);
     Err(CliError::failed(
         "running the daemon",
-        format!("this build was made without it ({})", paths.home().display()),
+        format!(
+            "this build was made without it ({})",
+            paths.home().display()
+        ),
     ))
 }
 
@@ -81,7 +84,15 @@ fn status(context: &mut Context) -> Result<(), CliError> {
         return context.ui.json(&status);
     }
     context.ui.fields(&[
-        ("daemon", format!("{}, process {}, for {}", status.build, status.pid, age(status.started_at))),
+        (
+            "daemon",
+            format!(
+                "{}, process {}, for {}",
+                status.build,
+                status.pid,
+                age(status.started_at)
+            ),
+        ),
         ("home", status.home),
         ("events", status.position.to_string()),
         ("sessions", status.sessions.to_string()),
@@ -105,7 +116,9 @@ fn stop(context: &mut Context) -> Result<(), CliError> {
             return Ok(());
         }
         // It does not answer, or speaks another version: it still is the one that holds the lock.
-        Err(ClientError::Unreachable { .. } | ClientError::Version { .. }) => signal(&lock, Signal::TERM)?,
+        Err(ClientError::Unreachable { .. } | ClientError::Version { .. }) => {
+            signal(&lock, Signal::TERM)?
+        }
         Err(error) => return Err(error.into()),
     }
     let begun = Instant::now();
@@ -117,7 +130,11 @@ fn stop(context: &mut Context) -> Result<(), CliError> {
         } else if begun.elapsed() > END * 2 {
             return Err(CliError {
                 kind: Kind::Failed,
-                message: format!("stopping the daemon: {} still holds {}", holder(&lock), lock.display()),
+                message: format!(
+                    "stopping the daemon: {} still holds {}",
+                    holder(&lock),
+                    lock.display()
+                ),
                 hint: None,
             });
         }
@@ -130,17 +147,30 @@ fn stop(context: &mut Context) -> Result<(), CliError> {
 fn signal(lock: &std::path::Path, signal: Signal) -> Result<(), CliError> {
     let doing = "stopping the daemon";
     let holder = holder(lock);
-    let pid = holder.strip_prefix("process ").and_then(|pid| pid.parse::<i32>().ok()).and_then(Pid::from_raw);
+    let pid = holder
+        .strip_prefix("process ")
+        .and_then(|pid| pid.parse::<i32>().ok())
+        .and_then(Pid::from_raw);
     let Some(pid) = pid else {
-        return Err(CliError::failed(doing, format!("{} is held, but not by a known process", lock.display())));
+        return Err(CliError::failed(
+            doing,
+            format!("{} is held, but not by a known process", lock.display()),
+        ));
     };
     #[cfg(target_os = "linux")]
     {
         let program = std::fs::read_link(format!("/proc/{}/exe", pid.as_raw_nonzero()));
-        let name = program.ok().and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()));
+        let name = program.ok().and_then(|path| {
+            path.file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+        });
         if !name.is_some_and(|name| name.starts_with("claustre")) {
-            return Err(CliError::failed(doing, format!("{holder} holds the lock but is not claustre")));
+            return Err(CliError::failed(
+                doing,
+                format!("{holder} holds the lock but is not claustre"),
+            ));
         }
     }
-    kill_process(pid, signal).map_err(|error| CliError::failed(doing, format!("signalling {holder}: {error}")))
+    kill_process(pid, signal)
+        .map_err(|error| CliError::failed(doing, format!("signalling {holder}: {error}")))
 }

@@ -62,15 +62,34 @@ pub struct Finding {
 impl Finding {
     /// As it should be.
     pub fn good(check: &'static str, detail: impl Into<String>) -> Self {
-        Self { check, verdict: Verdict::Good, detail: detail.into(), hint: None }
+        Self {
+            check,
+            verdict: Verdict::Good,
+            detail: detail.into(),
+            hint: None,
+        }
     }
     /// Works, but look at it.
-    pub fn warning(check: &'static str, detail: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { check, verdict: Verdict::Warning, detail: detail.into(), hint: Some(hint.into()) }
+    pub fn warning(
+        check: &'static str,
+        detail: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self {
+            check,
+            verdict: Verdict::Warning,
+            detail: detail.into(),
+            hint: Some(hint.into()),
+        }
     }
     /// Does not work.
     pub fn bad(check: &'static str, detail: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { check, verdict: Verdict::Bad, detail: detail.into(), hint: Some(hint.into()) }
+        Self {
+            check,
+            verdict: Verdict::Bad,
+            detail: detail.into(),
+            hint: Some(hint.into()),
+        }
     }
 }
 
@@ -90,13 +109,24 @@ pub fn run(context: &mut Context, args: DoctorArgs) -> Result<ExitCode, CliError
         spool(&paths.spool()),
         daemon(paths),
         program("git", "git", &["--version"], "install git"),
-        program("zellij", "zellij", &["--version"], "install Zellij 0.45 or newer"),
+        program(
+            "zellij",
+            "zellij",
+            &["--version"],
+            "install Zellij 0.45 or newer",
+        ),
         claude(paths),
     ]
     .into();
     report(context, &findings)?;
-    let bad = findings.iter().any(|finding| finding.verdict == Verdict::Bad);
-    Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let bad = findings
+        .iter()
+        .any(|finding| finding.verdict == Verdict::Bad);
+    Ok(if bad {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn report(context: &Context, findings: &[Finding]) -> Result<(), CliError> {
@@ -111,25 +141,51 @@ fn report(context: &Context, findings: &[Finding]) -> Result<(), CliError> {
                 Verdict::Warning => "look",
                 Verdict::Bad => "BAD",
             };
-            let hint = finding.hint.as_ref().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
-            vec![mark.to_owned(), finding.check.to_owned(), format!("{}{hint}", finding.detail)]
+            let hint = finding
+                .hint
+                .as_ref()
+                .map(|hint| format!(" (hint: {hint})"))
+                .unwrap_or_default();
+            vec![
+                mark.to_owned(),
+                finding.check.to_owned(),
+                format!("{}{hint}", finding.detail),
+            ]
         })
         .collect();
     // Nothing is cut here: what is wrong must be readable.
-    let ui = super::ui::Ui { width: None, ..context.ui };
+    let ui = super::ui::Ui {
+        width: None,
+        ..context.ui
+    };
     ui.table(&["", "CHECK", "FOUND"].map(Column::Left), &rows)
 }
 
 /// What `--fix` does.
 fn mend(paths: &Paths) {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-    for directory in [paths.home().to_path_buf(), paths.run(), paths.spool(), paths.sessions(), paths.logs()] {
+    for directory in [
+        paths.home().to_path_buf(),
+        paths.run(),
+        paths.spool(),
+        paths.sessions(),
+        paths.logs(),
+    ] {
         // What cannot be mended is found by the checks that follow.
-        drop(fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory));
-        let ours = fs::symlink_metadata(&directory)
-            .is_ok_and(|found| found.is_dir() && found.uid() == rustix::process::geteuid().as_raw());
+        drop(
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&directory),
+        );
+        let ours = fs::symlink_metadata(&directory).is_ok_and(|found| {
+            found.is_dir() && found.uid() == rustix::process::geteuid().as_raw()
+        });
         if ours {
-            drop(fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)));
+            drop(fs::set_permissions(
+                &directory,
+                fs::Permissions::from_mode(0o700),
+            ));
         }
     }
 }
@@ -153,15 +209,29 @@ fn private(check: &'static str, directory: &Path) -> Finding {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Finding::warning(check, format!("{path} is not there yet"), "claustre init");
         }
-        Err(error) => return Finding::bad(check, format!("{path}: {error}"), "claustre doctor --fix"),
+        Err(error) => {
+            return Finding::bad(check, format!("{path}: {error}"), "claustre doctor --fix");
+        }
     };
     let mode = found.mode() & 0o777;
     if !found.is_dir() {
-        Finding::bad(check, format!("{path} is not a directory of its own"), "move it away")
+        Finding::bad(
+            check,
+            format!("{path} is not a directory of its own"),
+            "move it away",
+        )
     } else if found.uid() != rustix::process::geteuid().as_raw() {
-        Finding::bad(check, format!("{path} belongs to user {}", found.uid()), "set CLAUSTRE_HOME to a directory of yours")
+        Finding::bad(
+            check,
+            format!("{path} belongs to user {}", found.uid()),
+            "set CLAUSTRE_HOME to a directory of yours",
+        )
     } else if mode & 0o077 != 0 {
-        Finding::bad(check, format!("{path} is open to others ({mode:o})"), "claustre doctor --fix")
+        Finding::bad(
+            check,
+            format!("{path} is open to others ({mode:o})"),
+            "claustre doctor --fix",
+        )
     } else {
         Finding::good(check, format!("{path}, {mode:o}"))
     }
@@ -169,13 +239,19 @@ fn private(check: &'static str, directory: &Path) -> Finding {
 
 fn socket_path(paths: &Paths) -> Finding {
     let length = paths.daemon_socket().as_os_str().len();
-    Finding::good("socket path", format!("{length} of {LONGEST_SOCKET_PATH} bytes"))
+    Finding::good(
+        "socket path",
+        format!("{length} of {LONGEST_SOCKET_PATH} bytes"),
+    )
 }
 
 /// SQLite's log needs memory shared between processes, which no network file system gives.
 fn file_system(home: &Path) -> Finding {
     let check = "file system";
-    let there = home.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    let there = home
+        .ancestors()
+        .find(|path| path.exists())
+        .unwrap_or(Path::new("/"));
     #[cfg(target_os = "linux")]
     match rustix::fs::statfs(there) {
         Ok(found) => {
@@ -188,9 +264,17 @@ fn file_system(home: &Path) -> Finding {
                 0x00c3_6400 => "Ceph",
                 _ => return Finding::good(check, format!("local ({kind:#x})")),
             };
-            Finding::bad(check, format!("{} is on {network}", there.display()), "set CLAUSTRE_HOME to a local disk")
+            Finding::bad(
+                check,
+                format!("{} is on {network}", there.display()),
+                "set CLAUSTRE_HOME to a local disk",
+            )
         }
-        Err(error) => Finding::warning(check, format!("{}: {error}", there.display()), "look at the disk"),
+        Err(error) => Finding::warning(
+            check,
+            format!("{}: {error}", there.display()),
+            "look at the disk",
+        ),
     }
     #[cfg(not(target_os = "linux"))]
     Finding::good(check, format!("{}", there.display()))
@@ -198,13 +282,19 @@ fn file_system(home: &Path) -> Finding {
 
 fn sqlite() -> Finding {
     let version = rusqlite::version();
-    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut parts = version
+        .split('.')
+        .map(|part| part.parse::<u32>().unwrap_or(0));
     let mut next = || parts.next().unwrap_or(0);
     let number = (next(), next(), next());
     if number >= SQLITE_LEAST {
         Finding::good("sqlite", version)
     } else {
-        Finding::bad("sqlite", format!("{version} has known faults"), "build with SQLite 3.51.3 or newer")
+        Finding::bad(
+            "sqlite",
+            format!("{version} has known faults"),
+            "build with SQLite 3.51.3 or newer",
+        )
     }
 }
 
@@ -215,8 +305,14 @@ fn spool(directory: &Path) -> Finding {
     };
     match entries.count() {
         0 => Finding::good(check, "empty"),
-        waiting @ 1..SPOOL_MANY => Finding::good(check, format!("{waiting} reports wait for a daemon")),
-        waiting => Finding::warning(check, format!("{waiting} reports wait for a daemon"), "claustre daemon start"),
+        waiting @ 1..SPOOL_MANY => {
+            Finding::good(check, format!("{waiting} reports wait for a daemon"))
+        }
+        waiting => Finding::warning(
+            check,
+            format!("{waiting} reports wait for a daemon"),
+            "claustre daemon start",
+        ),
     }
 }
 
@@ -246,19 +342,36 @@ fn daemon(paths: &Paths) -> Finding {
 }
 
 fn program(check: &'static str, program: &str, arguments: &[&str], hint: &str) -> Finding {
-    match Invocation::new(program).args(arguments).time_limit(VERSION_LIMIT).run() {
-        Ok(finished) if finished.success() => {
-            Finding::good(check, finished.stdout_text().lines().next().unwrap_or_default().trim())
-        }
+    match Invocation::new(program)
+        .args(arguments)
+        .time_limit(VERSION_LIMIT)
+        .run()
+    {
+        Ok(finished) if finished.success() => Finding::good(
+            check,
+            finished
+                .stdout_text()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .trim(),
+        ),
         Ok(finished) => Finding::bad(check, finished.into_error().to_string(), hint),
         Err(error) => Finding::bad(check, error.to_string(), hint),
     }
 }
 
 fn claude(paths: &Paths) -> Finding {
-    let configured = config::load(paths).ok().and_then(|loaded| loaded.config.defaults.claude);
+    let configured = config::load(paths)
+        .ok()
+        .and_then(|loaded| loaded.config.defaults.claude);
     let name = configured.map_or_else(|| "claude".to_owned(), |path| path.display().to_string());
-    program("claude", &name, &["--version"], "install Claude Code, or set defaults.claude in the configuration")
+    program(
+        "claude",
+        &name,
+        &["--version"],
+        "install Claude Code, or set defaults.claude in the configuration",
+    )
 }
 
 #[cfg(test)]
@@ -283,7 +396,10 @@ mod tests {
     #[test]
     fn a_missing_program_is_said_with_what_to_do() {
         let finding = program("zellij", "/no/such/program", &[], "install it");
-        assert_eq!((finding.verdict, finding.hint.as_deref()), (Verdict::Bad, Some("install it")));
+        assert_eq!(
+            (finding.verdict, finding.hint.as_deref()),
+            (Verdict::Bad, Some("install it"))
+        );
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::{fmt::Display, io, process::ExitCode};
 
 use claustre_protocol::rpc::FaultCode;
 
-use crate::{adapters::process::terminal_safe, client::ClientError, config::ConfigError, paths::PathsError};
+use crate::{
+    adapters::process::terminal_safe, client::ClientError, config::ConfigError, paths::PathsError,
+};
 
 /// Decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +37,20 @@ pub struct CliError {
 impl CliError {
     /// A failure while doing something.
     pub fn failed(doing: &str, why: impl Display) -> Self {
-        Self { kind: Kind::Failed, message: format!("{doing}: {why}"), hint: None }
+        Self {
+            kind: Kind::Failed,
+            message: format!("{doing}: {why}"),
+            hint: None,
+        }
     }
 
     /// A wrong use of the command line.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { kind: Kind::Usage, message: message.into(), hint: None }
+        Self {
+            kind: Kind::Usage,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// With advice.
@@ -70,7 +80,9 @@ impl CliError {
 impl From<ClientError> for CliError {
     fn from(error: ClientError) -> Self {
         let kind = match &error {
-            ClientError::Fault(fault) if fault.code == FaultCode::NotFound.number() => Kind::NotFound,
+            ClientError::Fault(fault) if fault.code == FaultCode::NotFound.number() => {
+                Kind::NotFound
+            }
             ClientError::Fault(_) | ClientError::Answer { .. } => Kind::Failed,
             ClientError::Unreachable { .. }
             | ClientError::Stuck { .. }
@@ -78,7 +90,11 @@ impl From<ClientError> for CliError {
             | ClientError::Start(_)
             | ClientError::Lost(_) => Kind::Unreachable,
         };
-        Self { kind, hint: error.hint(), message: error.to_string() }
+        Self {
+            kind,
+            hint: error.hint(),
+            message: error.to_string(),
+        }
     }
 }
 
@@ -97,7 +113,10 @@ impl From<ConfigError> for CliError {
         Self {
             kind: Kind::Failed,
             message: error.to_string(),
-            hint: Some("claustre config show prints what is known and where each value comes from".to_owned()),
+            hint: Some(
+                "claustre config show prints what is known and where each value comes from"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -105,8 +124,16 @@ impl From<ConfigError> for CliError {
 impl From<io::Error> for CliError {
     /// Errors of our own output; all others say what was being done.
     fn from(error: io::Error) -> Self {
-        let kind = if error.kind() == io::ErrorKind::BrokenPipe { Kind::BrokenPipe } else { Kind::Failed };
-        Self { kind, message: format!("writing the output: {error}"), hint: None }
+        let kind = if error.kind() == io::ErrorKind::BrokenPipe {
+            Kind::BrokenPipe
+        } else {
+            Kind::Failed
+        };
+        Self {
+            kind,
+            message: format!("writing the output: {error}"),
+            hint: None,
+        }
     }
 }
 
@@ -124,11 +151,23 @@ mod tests {
 
     #[test]
     fn each_cause_has_its_exit_code_kind() {
-        let fault = |code| CliError::from(ClientError::Fault(Fault::new(code, "doing: why", Some("do".into()))));
+        let fault = |code| {
+            CliError::from(ClientError::Fault(Fault::new(
+                code,
+                "doing: why",
+                Some("do".into()),
+            )))
+        };
         assert_eq!(fault(FaultCode::NotFound).kind, Kind::NotFound);
         assert_eq!(fault(FaultCode::Refused).kind, Kind::Failed);
         assert_eq!(fault(FaultCode::Refused).hint.as_deref(), Some("do"));
-        assert_eq!(CliError::from(ClientError::Start("x".into())).kind, Kind::Unreachable);
-        assert_eq!(CliError::from(io::Error::from(io::ErrorKind::BrokenPipe)).kind, Kind::BrokenPipe);
+        assert_eq!(
+            CliError::from(ClientError::Start("x".into())).kind,
+            Kind::Unreachable
+        );
+        assert_eq!(
+            CliError::from(io::Error::from(io::ErrorKind::BrokenPipe)).kind,
+            Kind::BrokenPipe
+        );
     }
 }

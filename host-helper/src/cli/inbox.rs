@@ -49,11 +49,21 @@ fn next(context: &mut Context, items: &[InboxItem]) -> Result<(), CliError> {
     if context.ui.json {
         context.ui.json(item)?;
     } else {
-        context.ui.say(&format!("{}: {} {}", kind(item), item.title, item.detail));
+        context
+            .ui
+            .say(&format!("{}: {} {}", kind(item), item.title, item.detail));
     }
-    let Some(session) = item.session_id else { return Ok(()) };
-    let done: Done = context.call(Request::SessionFocus(Named { of: session.to_string() }))?;
-    if context.ui.json { Ok(()) } else { project::finish(context, &done) }
+    let Some(session) = item.session_id else {
+        return Ok(());
+    };
+    let done: Done = context.call(Request::SessionFocus(Named {
+        of: session.to_string(),
+    }))?;
+    if context.ui.json {
+        Ok(())
+    } else {
+        project::finish(context, &done)
+    }
 }
 
 /// The word of its kind.
@@ -69,7 +79,10 @@ pub fn table(ui: Ui, items: &[InboxItem]) -> Result<(), CliError> {
     let rows: Vec<Vec<String>> = items
         .iter()
         .map(|item| {
-            let id = item.task_id.map(|id| id.short()).or_else(|| item.session_id.map(|id| id.short()));
+            let id = item
+                .task_id
+                .map(|id| id.short())
+                .or_else(|| item.session_id.map(|id| id.short()));
             vec![
                 kind(item),
                 id.unwrap_or_default(),

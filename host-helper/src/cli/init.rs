@@ -34,18 +34,32 @@ pub struct InitArgs {
 
 pub fn run(context: &mut Context, args: InitArgs) -> Result<(), CliError> {
     let paths = context.paths.clone();
-    for directory in [paths.home().to_path_buf(), paths.run(), paths.sessions(), paths.logs(), paths.spool()] {
+    for directory in [
+        paths.home().to_path_buf(),
+        paths.run(),
+        paths.sessions(),
+        paths.logs(),
+        paths.spool(),
+    ] {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&directory)
-            .map_err(|error| CliError::failed(&format!("creating {}", directory.display()), error))?;
+            .map_err(|error| {
+                CliError::failed(&format!("creating {}", directory.display()), error)
+            })?;
     }
     let path = paths.config();
     let doing = format!("writing {}", path.display());
-    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+    match fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+    {
         Ok(mut file) => {
-            file.write_all(TEMPLATE.as_bytes()).map_err(|error| CliError::failed(&doing, error))?;
+            file.write_all(TEMPLATE.as_bytes())
+                .map_err(|error| CliError::failed(&doing, error))?;
             context.ui.say(&format!("wrote {}", path.display()));
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -54,9 +68,17 @@ pub fn run(context: &mut Context, args: InitArgs) -> Result<(), CliError> {
         Err(error) => return Err(CliError::failed(&doing, error)),
     }
     if !args.no_setup {
-        setup::run(context, setup::SetupArgs { yes: args.yes, undo: false })?;
+        setup::run(
+            context,
+            setup::SetupArgs {
+                yes: args.yes,
+                undo: false,
+            },
+        )?;
     }
     context.client()?;
-    context.ui.say("ready; next: claustre project add NAME [PATH]");
+    context
+        .ui
+        .say("ready; next: claustre project add NAME [PATH]");
     Ok(())
 }

@@ -36,7 +36,9 @@ pub fn run(context: &Context) -> Result<(), CliError> {
     });
     let doing = "connecting to the MCP server";
     writeln!(&stream, "{hello}").map_err(|error| CliError::failed(doing, error))?;
-    let upward = stream.try_clone().map_err(|error| CliError::failed(doing, error))?;
+    let upward = stream
+        .try_clone()
+        .map_err(|error| CliError::failed(doing, error))?;
     thread::Builder::new()
         .name("to-server".into())
         .spawn(move || {
@@ -63,7 +65,10 @@ fn connect(context: &Context) -> Result<UnixStream, CliError> {
             Err(error) => {
                 return Err(CliError {
                     kind: Kind::Unreachable,
-                    message: format!("connecting to the MCP server at {}: {error}", socket.display()),
+                    message: format!(
+                        "connecting to the MCP server at {}: {error}",
+                        socket.display()
+                    ),
                     hint: Some("claustre daemon restart".to_owned()),
                 });
             }

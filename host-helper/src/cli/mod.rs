@@ -125,7 +125,9 @@ impl Context {
         if self.client.is_none() {
             self.client = Some(Client::connect_or_start(&self.paths, "cli")?);
         }
-        self.client.as_mut().ok_or_else(|| CliError::failed("reaching the daemon", "no connection"))
+        self.client
+            .as_mut()
+            .ok_or_else(|| CliError::failed("reaching the daemon", "no connection"))
     }
 
     /// Asks the daemon.
@@ -155,11 +157,17 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
     let ui = Ui::detect(cli.json);
     // These need no home.
     match cli.command {
-        Some(Command::Completions(args)) => return completions::print(&args).map(|()| ExitCode::SUCCESS),
+        Some(Command::Completions(args)) => {
+            return completions::print(&args).map(|()| ExitCode::SUCCESS);
+        }
         Some(Command::Man) => return completions::manual().map(|()| ExitCode::SUCCESS),
         _ => {}
     }
-    let context = &mut Context { ui, paths: Paths::from_environment()?, client: None };
+    let context = &mut Context {
+        ui,
+        paths: Paths::from_environment()?,
+        client: None,
+    };
     let done = match cli.command {
         None | Some(Command::Open) => open::run(context),
         Some(Command::Init(args)) => init::run(context, args),
@@ -194,7 +202,9 @@ pub fn command() -> clap::Command {
 }
 
 /// Reads a closed set's value by its word, for clap.
-fn word<T: claustre_protocol::status::Word>(text: &str) -> Result<T, claustre_protocol::status::UnknownWord> {
+fn word<T: claustre_protocol::status::Word>(
+    text: &str,
+) -> Result<T, claustre_protocol::status::UnknownWord> {
     T::parse_word(text)
 }
 

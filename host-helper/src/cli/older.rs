@@ -14,6 +14,10 @@ pub struct ListTasksArgs {
 
 impl From<ListTasksArgs> for task::ListArgs {
     fn from(older: ListTasksArgs) -> Self {
-        Self { project: older.project, status: older.status, limit: 0 }
+        Self {
+            project: older.project,
+            status: older.status,
+            limit: 0,
+        }
     }
 }

@@ -15,20 +15,28 @@ pub fn run(context: &mut Context) -> Result<(), CliError> {
             .and_then(|finished| finished.require_success())
             .map(drop)
             .map_err(|error| {
-                CliError::failed("showing the dashboard", error).with_hint("claustre setup puts it into Zellij")
+                CliError::failed("showing the dashboard", error)
+                    .with_hint("claustre setup puts it into Zellij")
             });
     }
     let layout = context.paths.zellij().join("claustre.kdl");
     if context.ui.width.is_none() {
-        return Err(CliError::usage("opening the dashboard: this is no terminal")
-            .with_hint("claustre status prints what runs"));
+        return Err(
+            CliError::usage("opening the dashboard: this is no terminal")
+                .with_hint("claustre status prints what runs"),
+        );
     }
     if !layout.exists() {
-        return Err(CliError::failed("opening the dashboard", format!("{} is not there", layout.display()))
-            .with_hint("claustre setup"));
+        return Err(CliError::failed(
+            "opening the dashboard",
+            format!("{} is not there", layout.display()),
+        )
+        .with_hint("claustre setup"));
     }
     foreground(
-        Invocation::new("zellij").args(["--session", SESSION, "--new-session-with-layout"]).arg(layout),
+        Invocation::new("zellij")
+            .args(["--session", SESSION, "--new-session-with-layout"])
+            .arg(layout),
     )
     .or_else(|_| attach(SESSION))
 }
@@ -49,7 +57,16 @@ fn foreground(invocation: Invocation) -> Result<(), CliError> {
     let doing = format!("running {}", invocation.display());
     let mut child = invocation
         .spawn_foreground(ErrorOutput::Terminal)
-        .map_err(|error| CliError::failed(&doing, error).with_hint("claustre doctor says whether Zellij is there"))?;
-    let status = child.wait().map_err(|error| CliError::failed(&doing, error))?;
-    if status.success() { Ok(()) } else { Err(CliError::failed(&doing, status)) }
+        .map_err(|error| {
+            CliError::failed(&doing, error)
+                .with_hint("claustre doctor says whether Zellij is there")
+        })?;
+    let status = child
+        .wait()
+        .map_err(|error| CliError::failed(&doing, error))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(CliError::failed(&doing, status))
+    }
 }

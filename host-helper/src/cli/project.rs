@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, env, path::PathBuf};
 use clap::{Args, Subcommand};
 use claustre_protocol::{
     model::Project,
-    request::{Done, Named, ProjectAdd, ProjectEdit, ProjectList, ProjectShow, ProjectShown, Request},
+    request::{
+        Done, Named, ProjectAdd, ProjectEdit, ProjectList, ProjectShow, ProjectShown, Request,
+    },
     status::{ProjectStatus, Word},
 };
 
@@ -110,9 +112,16 @@ pub fn run(context: &mut Context, command: ProjectCommand) -> Result<(), CliErro
         ProjectCommand::List(args) => list(context, args),
         ProjectCommand::Show(args) => show(context, args),
         ProjectCommand::Edit(args) => {
-            if args.name.is_none() && args.goal.is_none() && args.owner.is_none() && args.base.is_none() {
-                return Err(CliError::usage(format!("changing {}: nothing to change was given", args.of))
-                    .with_hint("claustre project edit --help"));
+            if args.name.is_none()
+                && args.goal.is_none()
+                && args.owner.is_none()
+                && args.base.is_none()
+            {
+                return Err(CliError::usage(format!(
+                    "changing {}: nothing to change was given",
+                    args.of
+                ))
+                .with_hint("claustre project edit --help"));
             }
             let edit = ProjectEdit {
                 of: args.of,
@@ -133,12 +142,21 @@ pub fn run(context: &mut Context, command: ProjectCommand) -> Result<(), CliErro
 
 pub fn add(context: &mut Context, args: AddArgs) -> Result<(), CliError> {
     let path = absolute(args.path)?;
-    let request = ProjectAdd { name: args.name, path, goal: args.goal, owner: args.owner, base: args.base };
+    let request = ProjectAdd {
+        name: args.name,
+        path,
+        goal: args.goal,
+        owner: args.owner,
+        base: args.base,
+    };
     let project: Project = context.call(Request::ProjectAdd(request))?;
     if context.ui.json {
         return context.ui.json(&project);
     }
-    context.ui.say(&format!("added {} at {} on {}", project.name, project.repo_path, project.default_branch));
+    context.ui.say(&format!(
+        "added {} at {} on {}",
+        project.name, project.repo_path, project.default_branch
+    ));
     context.ui.raw(&project.id.to_string())
 }
 
@@ -146,20 +164,29 @@ pub fn add(context: &mut Context, args: AddArgs) -> Result<(), CliError> {
 fn absolute(path: Option<PathBuf>) -> Result<String, CliError> {
     let path = match path {
         Some(path) => path,
-        None => env::current_dir().map_err(|error| CliError::failed("finding the current directory", error))?,
+        None => env::current_dir()
+            .map_err(|error| CliError::failed("finding the current directory", error))?,
     };
     let doing = format!("adding {}", path.display());
-    let path = path.canonicalize().map_err(|error| CliError::failed(&doing, error))?;
-    path.into_os_string().into_string().map_err(|_| CliError::failed(&doing, "the path is not UTF-8"))
+    let path = path
+        .canonicalize()
+        .map_err(|error| CliError::failed(&doing, error))?;
+    path.into_os_string()
+        .into_string()
+        .map_err(|_| CliError::failed(&doing, "the path is not UTF-8"))
 }
 
 pub fn list(context: &mut Context, args: ListArgs) -> Result<(), CliError> {
-    let projects: Vec<Project> = context.call(Request::ProjectList(ProjectList { status: args.status }))?;
+    let projects: Vec<Project> = context.call(Request::ProjectList(ProjectList {
+        status: args.status,
+    }))?;
     if context.ui.json {
         return context.ui.json(&projects);
     }
     if projects.is_empty() {
-        context.ui.say("no projects; claustre project add NAME [PATH] adds one");
+        context
+            .ui
+            .say("no projects; claustre project add NAME [PATH] adds one");
         return Ok(());
     }
     let rows: Vec<Vec<String>> = projects
@@ -180,7 +207,10 @@ pub fn list(context: &mut Context, args: ListArgs) -> Result<(), CliError> {
 }
 
 fn show(context: &mut Context, args: ShowArgs) -> Result<(), CliError> {
-    let request = Request::ProjectShow(ProjectShow { of: args.name, history: args.history });
+    let request = Request::ProjectShow(ProjectShow {
+        of: args.name,
+        history: args.history,
+    });
     let shown: ProjectShown = context.call(request)?;
     let ui = context.ui;
     if ui.json {
@@ -206,7 +236,13 @@ fn show(context: &mut Context, args: ShowArgs) -> Result<(), CliError> {
         ui.raw("")?;
         let rows: Vec<Vec<String>> = history
             .iter()
-            .map(|event| vec![event.created_at.to_string(), event.event_type.clone(), event.payload.to_string()])
+            .map(|event| {
+                vec![
+                    event.created_at.to_string(),
+                    event.event_type.clone(),
+                    event.payload.to_string(),
+                ]
+            })
             .collect();
         ui.table(&["TIME", "EVENT", "FACTS"].map(Column::Left), &rows)?;
     }
@@ -224,7 +260,11 @@ pub fn counts(tasks: &BTreeMap<String, u64>) -> String {
 }
 
 fn set(context: &mut Context, of: String, status: ProjectStatus) -> Result<(), CliError> {
-    let edit = ProjectEdit { of, status: Some(status), ..ProjectEdit::default() };
+    let edit = ProjectEdit {
+        of,
+        status: Some(status),
+        ..ProjectEdit::default()
+    };
     changed(context, edit, status.word())
 }
 
@@ -238,7 +278,10 @@ fn changed(context: &mut Context, edit: ProjectEdit, word: &str) -> Result<(), C
 }
 
 pub fn remove(context: &mut Context, args: RemoveArgs) -> Result<(), CliError> {
-    let question = format!("Remove the project {} with its tasks? Its repository stays untouched.", args.name);
+    let question = format!(
+        "Remove the project {} with its tasks? Its repository stays untouched.",
+        args.name
+    );
     context.ui.confirm(args.yes, &question)?;
     let done: Done = context.call(Request::ProjectRemove(Named { of: args.name }))?;
     finish(context, &done)

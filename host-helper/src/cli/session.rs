@@ -83,20 +83,29 @@ pub fn run(context: &mut Context, command: SessionCommand) -> Result<(), CliErro
     let named = |args: NameArgs| Named { of: args.session };
     match command {
         SessionCommand::List(args) => {
-            let request = SessionList { project: args.project, all: args.all };
+            let request = SessionList {
+                project: args.project,
+                all: args.all,
+            };
             let sessions: Vec<Session> = context.call(Request::SessionList(request))?;
             if context.ui.json {
                 return context.ui.json(&sessions);
             }
             if sessions.is_empty() {
-                context.ui.say("no sessions; claustre task launch TASK opens one");
+                context
+                    .ui
+                    .say("no sessions; claustre task launch TASK opens one");
                 return Ok(());
             }
             table(context.ui, &sessions)
         }
         SessionCommand::Show(args) => {
             let session: Session = context.call(Request::SessionShow(named(args)))?;
-            if context.ui.json { context.ui.json(&session) } else { show(context.ui, &session) }
+            if context.ui.json {
+                context.ui.json(&session)
+            } else {
+                show(context.ui, &session)
+            }
         }
         SessionCommand::New(args) => {
             let request = SessionNew {
@@ -109,12 +118,18 @@ pub fn run(context: &mut Context, command: SessionCommand) -> Result<(), CliErro
             if context.ui.json {
                 return context.ui.json(&session);
             }
-            context.ui.say(&format!("opened {}", session.zellij_tab_name));
+            context
+                .ui
+                .say(&format!("opened {}", session.zellij_tab_name));
             context.ui.raw(&session.id.to_string())
         }
         SessionCommand::Preview(args) => {
             let preview: Preview = context.call(Request::SessionPreview(named(args)))?;
-            if context.ui.json { context.ui.json(&preview) } else { context.ui.text(&preview.text) }
+            if context.ui.json {
+                context.ui.json(&preview)
+            } else {
+                context.ui.text(&preview.text)
+            }
         }
         SessionCommand::Close(args) => changed(context, Request::SessionClose(named(args))),
         SessionCommand::Resume(args) => changed(context, Request::SessionResume(named(args))),
@@ -122,7 +137,11 @@ pub fn run(context: &mut Context, command: SessionCommand) -> Result<(), CliErro
         SessionCommand::Attach(args) => attach(context, args.session),
         SessionCommand::Send(args) => send(context, args.session, args.text),
         SessionCommand::Answer(args) => {
-            let decision = Decision { of: args.session, ask: None, text: Some(args.text) };
+            let decision = Decision {
+                of: args.session,
+                ask: None,
+                text: Some(args.text),
+            };
             changed(context, Request::SessionAnswer(decision))
         }
     }
@@ -132,13 +151,18 @@ pub fn run(context: &mut Context, command: SessionCommand) -> Result<(), CliErro
 pub fn send(context: &mut Context, of: String, message: String) -> Result<(), CliError> {
     let text = text::given(Some(message), None)?.unwrap_or_default();
     if text.trim().is_empty() {
-        return Err(CliError::usage(format!("sending to {of}: the message is empty")));
+        return Err(CliError::usage(format!(
+            "sending to {of}: the message is empty"
+        )));
     }
     let session: Session = context.call(Request::SessionSend(WithText { of, text }))?;
     if context.ui.json {
         return context.ui.json(&session);
     }
-    context.ui.say(&format!("queued for {} ({} waiting)", session.zellij_tab_name, session.queued_messages));
+    context.ui.say(&format!(
+        "queued for {} ({} waiting)",
+        session.zellij_tab_name, session.queued_messages
+    ));
     Ok(())
 }
 
@@ -162,7 +186,9 @@ pub fn changed(context: &mut Context, request: Request) -> Result<(), CliError> 
     if context.ui.json {
         return context.ui.json(&session);
     }
-    context.ui.say(&format!("{}: {}", session.zellij_tab_name, state(&session)));
+    context
+        .ui
+        .say(&format!("{}: {}", session.zellij_tab_name, state(&session)));
     Ok(())
 }
 
@@ -186,9 +212,15 @@ pub fn table(ui: Ui, sessions: &[Session]) -> Result<(), CliError> {
                 state(session),
                 session.source.word().to_owned(),
                 age(session.last_activity_at),
-                session.context_percent.map(|percent| format!("{percent}%")).unwrap_or_default(),
+                session
+                    .context_percent
+                    .map(|percent| format!("{percent}%"))
+                    .unwrap_or_default(),
                 format!("${:.2}", session.cost),
-                session.ask.as_ref().map_or_else(|| session.status_message.clone(), |ask| ask.title.clone()),
+                session
+                    .ask
+                    .as_ref()
+                    .map_or_else(|| session.status_message.clone(), |ask| ask.title.clone()),
             ]
         })
         .collect();
@@ -212,7 +244,13 @@ pub fn show(ui: Ui, session: &Session) -> Result<(), CliError> {
         session.files_changed, session.lines_added, session.lines_removed
     );
     let pane = session.pane_id.map(|pane| {
-        format!("{pane} in {}", session.zellij_session.as_deref().unwrap_or("an unknown Zellij session"))
+        format!(
+            "{pane} in {}",
+            session
+                .zellij_session
+                .as_deref()
+                .unwrap_or("an unknown Zellij session")
+        )
     });
     let usage = format!(
         "{} in, {} out, ${:.2}",
@@ -220,20 +258,40 @@ pub fn show(ui: Ui, session: &Session) -> Result<(), CliError> {
         count(session.output_tokens),
         session.cost
     );
-    let status = format!("{}, by {}, for {}", state(session), session.source.word(), age(session.since));
+    let status = format!(
+        "{}, by {}, for {}",
+        state(session),
+        session.source.word(),
+        age(session.since)
+    );
     ui.fields(&[
         ("session", session.zellij_tab_name.clone()),
         ("id", session.id.to_string()),
         ("status", status),
         ("says", session.status_message.clone()),
-        ("task", session.task_id.map(|task| task.to_string()).unwrap_or_default()),
+        (
+            "task",
+            session
+                .task_id
+                .map(|task| task.to_string())
+                .unwrap_or_default(),
+        ),
         ("branch", session.branch_name.clone()),
         ("worktree", session.worktree_path.clone()),
         ("pane", pane.unwrap_or_default()),
         ("host", session.host.clone()),
-        ("claude", session.claude_session_id.clone().unwrap_or_default()),
+        (
+            "claude",
+            session.claude_session_id.clone().unwrap_or_default(),
+        ),
         ("model", session.model.clone().unwrap_or_default()),
-        ("context", session.context_percent.map(|percent| format!("{percent}%")).unwrap_or_default()),
+        (
+            "context",
+            session
+                .context_percent
+                .map(|percent| format!("{percent}%"))
+                .unwrap_or_default(),
+        ),
         ("changes", changes),
         ("usage", usage),
         ("active", format!("{} ago", age(session.last_activity_at))),

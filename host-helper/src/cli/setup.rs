@@ -17,5 +17,8 @@ pub struct SetupArgs {
 pub fn run(context: &mut Context, args: SetupArgs) -> Result<(), CliError> {
     let _ = (&context.paths, args.yes, args.undo);
     // CALL SITE of `crate::setup`: replace this answer by the call when the two are joined.
-    Err(CliError::failed("setting up Zellij", "this build was made without it"))
+    Err(CliError::failed(
+        "setting up Zellij",
+        "this build was made without it",
+    ))
 }

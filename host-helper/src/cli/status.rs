@@ -13,7 +13,9 @@ pub struct StatusArgs {
 }
 
 pub fn run(context: &mut Context, args: StatusArgs) -> Result<(), CliError> {
-    let overview: StatusOverview = context.call(Request::StatusShow(StatusShow { project: args.project }))?;
+    let overview: StatusOverview = context.call(Request::StatusShow(StatusShow {
+        project: args.project,
+    }))?;
     let ui = context.ui;
     if ui.json {
         return ui.json(&overview);
@@ -22,7 +24,14 @@ pub fn run(context: &mut Context, args: StatusArgs) -> Result<(), CliError> {
     ui.fields(&[
         ("needs you", overview.inbox.len().to_string()),
         ("sessions", overview.sessions.len().to_string()),
-        ("tasks", if tasks.is_empty() { "none".to_owned() } else { tasks }),
+        (
+            "tasks",
+            if tasks.is_empty() {
+                "none".to_owned()
+            } else {
+                tasks
+            },
+        ),
     ])?;
     if !overview.inbox.is_empty() {
         ui.raw("")?;

@@ -18,12 +18,20 @@ pub fn replay(context: &mut Context) -> Result<ExitCode, CliError> {
     if context.ui.json {
         context.ui.json(&report)?;
     } else {
-        context.ui.say(&format!("{} events replayed, {} differences", report.events, report.differences.len()));
+        context.ui.say(&format!(
+            "{} events replayed, {} differences",
+            report.events,
+            report.differences.len()
+        ));
         for difference in &report.differences {
             context.ui.text(difference)?;
         }
     }
-    Ok(if report.differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.differences.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 pub fn backup(context: &mut Context, args: BackupArgs) -> Result<(), CliError> {

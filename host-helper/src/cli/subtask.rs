@@ -51,11 +51,16 @@ pub struct StepArgs {
 
 pub fn run(context: &mut Context, command: SubtaskCommand) -> Result<(), CliError> {
     match command {
-        SubtaskCommand::Add(args) => {
-            one(context, Request::SubtaskAdd(WithText { of: args.task, text: args.title }))
-        }
+        SubtaskCommand::Add(args) => one(
+            context,
+            Request::SubtaskAdd(WithText {
+                of: args.task,
+                text: args.title,
+            }),
+        ),
         SubtaskCommand::List(args) => {
-            let steps: Vec<Subtask> = context.call(Request::SubtaskList(Named { of: args.task }))?;
+            let steps: Vec<Subtask> =
+                context.call(Request::SubtaskList(Named { of: args.task }))?;
             if context.ui.json {
                 return context.ui.json(&steps);
             }
@@ -65,11 +70,18 @@ pub fn run(context: &mut Context, command: SubtaskCommand) -> Result<(), CliErro
             }
             table(context.ui, &steps)
         }
-        SubtaskCommand::Done(args) => {
-            one(context, Request::SubtaskDone(SubtaskNamed { task: args.task, of: args.step }))
-        }
+        SubtaskCommand::Done(args) => one(
+            context,
+            Request::SubtaskDone(SubtaskNamed {
+                task: args.task,
+                of: args.step,
+            }),
+        ),
         SubtaskCommand::Remove(args) => {
-            let request = SubtaskNamed { task: args.task, of: args.step };
+            let request = SubtaskNamed {
+                task: args.task,
+                of: args.step,
+            };
             let done: Done = context.call(Request::SubtaskRemove(request))?;
             project::finish(context, &done)
         }
@@ -96,5 +108,12 @@ pub fn table(ui: Ui, steps: &[Subtask]) -> Result<(), CliError> {
             ]
         })
         .collect();
-    ui.table(&[Column::Right("STEP"), Column::Left("STATE"), Column::Left("TITLE")], &rows)
+    ui.table(
+        &[
+            Column::Right("STEP"),
+            Column::Left("STATE"),
+            Column::Left("TITLE"),
+        ],
+        &rows,
+    )
 }

@@ -5,7 +5,10 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, Subcommand};
 use claustre_protocol::{
     model::{Session, Task, TaskDetail},
-    request::{Decision, Done, EventsWatch, Named, Nothing, Request, TaskAdd, TaskEdit, TaskList, TaskMove, WithText},
+    request::{
+        Decision, Done, EventsWatch, Named, Nothing, Request, TaskAdd, TaskEdit, TaskList,
+        TaskMove, WithText,
+    },
     status::{Mode, Priority, PushMode, TaskStatus, Word},
 };
 
@@ -267,15 +270,27 @@ pub fn run(context: &mut Context, command: TaskCommand) -> Result<ExitCode, CliE
         TaskCommand::Edit(args) => edit(context, *args),
         TaskCommand::Send(args) => session::send(context, args.task, args.text),
         TaskCommand::Approve(args) => {
-            let decision = Decision { of: args.task, ask: None, text: None };
+            let decision = Decision {
+                of: args.task,
+                ask: None,
+                text: None,
+            };
             session::changed(context, Request::SessionApprove(decision))
         }
         TaskCommand::Deny(args) => {
-            let decision = Decision { of: args.task, ask: None, text: args.reason };
+            let decision = Decision {
+                of: args.task,
+                ask: None,
+                text: args.reason,
+            };
             session::changed(context, Request::SessionDeny(decision))
         }
         TaskCommand::Answer(args) => {
-            let decision = Decision { of: args.task, ask: None, text: Some(args.text) };
+            let decision = Decision {
+                of: args.task,
+                ask: None,
+                text: Some(args.text),
+            };
             session::changed(context, Request::SessionAnswer(decision))
         }
         TaskCommand::Attach(args) => session::attach(context, args.task),
@@ -284,25 +299,43 @@ pub fn run(context: &mut Context, command: TaskCommand) -> Result<ExitCode, CliE
         TaskCommand::Done(args) => changed(context, Request::TaskDone(named(args))),
         TaskCommand::Review(args) => {
             let text = text::given(Some(args.text), None)?.unwrap_or_default();
-            changed(context, Request::TaskSendBack(WithText { of: args.task, text }))
+            changed(
+                context,
+                Request::TaskSendBack(WithText {
+                    of: args.task,
+                    text,
+                }),
+            )
         }
-        TaskCommand::Block(args) => {
-            changed(context, Request::TaskBlock(WithText { of: args.task, text: args.reason }))
-        }
+        TaskCommand::Block(args) => changed(
+            context,
+            Request::TaskBlock(WithText {
+                of: args.task,
+                text: args.reason,
+            }),
+        ),
         TaskCommand::Reopen(args) => changed(context, Request::TaskReopen(named(args))),
         TaskCommand::Kill(args) => {
-            let question =
-                format!("Close the session of {}? Its work is kept in a snapshot, its turn is lost.", args.task);
+            let question = format!(
+                "Close the session of {}? Its work is kept in a snapshot, its turn is lost.",
+                args.task
+            );
             context.ui.confirm(args.yes, &question)?;
             changed(context, Request::TaskKill(Named { of: args.task }))
         }
         TaskCommand::Move(args) => changed(
             context,
-            Request::TaskMove(TaskMove { of: args.task, before: args.before, after: args.after }),
+            Request::TaskMove(TaskMove {
+                of: args.task,
+                before: args.before,
+                after: args.after,
+            }),
         ),
         TaskCommand::Delete(args) => {
-            let question =
-                format!("Delete the task {}? `claustre task undo` brings it back.", args.task);
+            let question = format!(
+                "Delete the task {}? `claustre task undo` brings it back.",
+                args.task
+            );
             context.ui.confirm(args.yes, &question)?;
             let done: Done = context.call(Request::TaskDelete(Named { of: args.task }))?;
             project::finish(context, &done)
@@ -315,8 +348,10 @@ pub fn run(context: &mut Context, command: TaskCommand) -> Result<ExitCode, CliE
 pub fn add(context: &mut Context, args: AddArgs) -> Result<(), CliError> {
     let description = text::given(args.description, args.file.as_deref())?.unwrap_or_default();
     if args.title.trim().is_empty() && description.trim().is_empty() {
-        return Err(CliError::usage("adding a task: neither a title nor a description was given")
-            .with_hint("claustre task add PROJECT TITLE -d TEXT"));
+        return Err(
+            CliError::usage("adding a task: neither a title nor a description was given")
+                .with_hint("claustre task add PROJECT TITLE -d TEXT"),
+        );
     }
     let request = TaskAdd {
         project: args.project,
@@ -338,23 +373,36 @@ pub fn add(context: &mut Context, args: AddArgs) -> Result<(), CliError> {
     };
     let mut task: Task = context.call(Request::TaskAdd(request))?;
     if args.launch {
-        task = context.call(Request::TaskLaunch(Named { of: task.id.to_string() }))?;
+        task = context.call(Request::TaskLaunch(Named {
+            of: task.id.to_string(),
+        }))?;
     }
     if context.ui.json {
         return context.ui.json(&task);
     }
-    context.ui.say(&format!("{}: {} in {}", task.status.word(), task.title, task.project));
+    context.ui.say(&format!(
+        "{}: {} in {}",
+        task.status.word(),
+        task.title,
+        task.project
+    ));
     context.ui.raw(&task.id.to_string())
 }
 
 pub fn list(context: &mut Context, args: ListArgs) -> Result<(), CliError> {
-    let request = TaskList { project: args.project, status: args.status, limit: args.limit };
+    let request = TaskList {
+        project: args.project,
+        status: args.status,
+        limit: args.limit,
+    };
     let tasks: Vec<Task> = context.call(Request::TaskList(request))?;
     if context.ui.json {
         return context.ui.json(&tasks);
     }
     if tasks.is_empty() {
-        context.ui.say("no tasks; claustre task add PROJECT TITLE writes one");
+        context
+            .ui
+            .say("no tasks; claustre task add PROJECT TITLE writes one");
         return Ok(());
     }
     let rows: Vec<Vec<String>> = tasks
@@ -395,17 +443,26 @@ fn edit(context: &mut Context, args: EditArgs) -> Result<(), CliError> {
         branch: args.branch,
         push_mode: args.push,
         review_loop: args.review_loop,
-        after: if args.after_none { Some(Vec::new()) } else { list(args.after) },
+        after: if args.after_none {
+            Some(Vec::new())
+        } else {
+            list(args.after)
+        },
         model: args.model,
         effort: args.effort,
         permission_mode: args.permission_mode,
         subtasks: list(args.subtask),
         submit: args.submit,
     };
-    let nothing = TaskEdit { of: edit.of.clone(), ..TaskEdit::default() };
+    let nothing = TaskEdit {
+        of: edit.of.clone(),
+        ..TaskEdit::default()
+    };
     if edit == nothing {
-        return Err(CliError::usage(format!("changing {}: nothing to change was given", edit.of))
-            .with_hint("claustre task edit --help"));
+        return Err(
+            CliError::usage(format!("changing {}: nothing to change was given", edit.of))
+                .with_hint("claustre task edit --help"),
+        );
     }
     changed(context, Request::TaskEdit(edit))
 }
@@ -435,20 +492,40 @@ fn show(context: &mut Context, named: Named) -> Result<(), CliError> {
         return ui.json(&detail);
     }
     let task = &detail.task;
-    let usage = format!("{} in, {} out, ${:.2}", count(task.input_tokens), count(task.output_tokens), task.cost);
+    let usage = format!(
+        "{} in, {} out, ${:.2}",
+        count(task.input_tokens),
+        count(task.output_tokens),
+        task.cost
+    );
     ui.fields(&[
         ("task", task.title.clone()),
         ("id", task.id.to_string()),
         ("project", task.project.clone()),
         ("status", format!("{}, {}", state(task), task.priority)),
-        ("mode", format!("{}, delivered by {}", task.mode.word(), task.push_mode.word())),
+        (
+            "mode",
+            format!(
+                "{}, delivered by {}",
+                task.mode.word(),
+                task.push_mode.word()
+            ),
+        ),
         ("waits for", detail.waits_for.join(", ")),
         ("base", task.base.clone().unwrap_or_default()),
         ("branch", task.branch.clone().unwrap_or_default()),
         ("model", task.model.clone().unwrap_or_default()),
         ("effort", task.effort.clone().unwrap_or_default()),
-        ("permissions", task.permission_mode.clone().unwrap_or_default()),
-        ("budget", task.budget_usd.map(|budget| format!("${budget:.2}")).unwrap_or_default()),
+        (
+            "permissions",
+            task.permission_mode.clone().unwrap_or_default(),
+        ),
+        (
+            "budget",
+            task.budget_usd
+                .map(|budget| format!("${budget:.2}"))
+                .unwrap_or_default(),
+        ),
         ("pull request", task.pr_url.clone().unwrap_or_default()),
         ("checks", task.ci_status.clone().unwrap_or_default()),
         ("usage", usage),
@@ -468,7 +545,10 @@ fn show(context: &mut Context, named: Named) -> Result<(), CliError> {
     }
     if !detail.updates.is_empty() {
         ui.raw("")?;
-        let newest = detail.updates.get(..detail.updates.len().min(10)).unwrap_or_default();
+        let newest = detail
+            .updates
+            .get(..detail.updates.len().min(10))
+            .unwrap_or_default();
         timeline(ui, newest.iter().rev())?;
     }
     Ok(())
@@ -517,19 +597,28 @@ fn launch(context: &mut Context, args: LaunchArgs) -> Result<ExitCode, CliError>
         }
     }
     let failed = args.wait && !matches!(task.status, TaskStatus::InReview | TaskStatus::Done);
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// Sleeps from event to event until the task is no longer worked on; says once what its session waits for.
 fn wait(context: &mut Context, mut task: Task) -> Result<Task, CliError> {
     let mut said = None;
     loop {
-        let detail: TaskDetail = context.call(Request::TaskShow(Named { of: task.id.to_string() }))?;
+        let detail: TaskDetail = context.call(Request::TaskShow(Named {
+            of: task.id.to_string(),
+        }))?;
         task = detail.task;
         if !matches!(task.status, TaskStatus::Pending | TaskStatus::Working) {
             return Ok(task);
         }
-        if let Some(ask) = detail.session.as_ref().and_then(|session: &Session| session.ask.as_ref())
+        if let Some(ask) = detail
+            .session
+            .as_ref()
+            .and_then(|session: &Session| session.ask.as_ref())
             && said != Some(ask.id)
         {
             said = Some(ask.id);

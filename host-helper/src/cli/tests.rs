@@ -69,7 +69,10 @@ fn every_spelling_is_understood() {
 #[test]
 fn what_makes_no_sense_is_refused_with_the_words_that_would() {
     for (line, said) in [
-        ("task add shop t -m fast", "supervised, autonomous, exploration"),
+        (
+            "task add shop t -m fast",
+            "supervised, autonomous, exploration",
+        ),
         ("task add shop t --prio 7", "0, 1, 2, 3, 4"),
         ("task add shop t --budget 0", "above 0"),
         ("task add shop t -d x --file /f", "cannot be used with"),

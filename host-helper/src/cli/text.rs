@@ -17,7 +17,9 @@ pub fn given(argument: Option<String>, file: Option<&Path>) -> Result<Option<Str
             let input = fs::File::open(path).map_err(|error| CliError::failed(&doing, error))?;
             read(input, &doing).map(Some)
         }
-        (Some(dash), None) if dash == "-" => read(std::io::stdin().lock(), "reading standard input").map(Some),
+        (Some(dash), None) if dash == "-" => {
+            read(std::io::stdin().lock(), "reading standard input").map(Some)
+        }
         (argument, None) => Ok(argument),
     }
 }
@@ -30,7 +32,10 @@ fn read(input: impl Read, doing: &str) -> Result<String, CliError> {
         .read_to_end(&mut bytes)
         .map_err(|error| CliError::failed(doing, error))?;
     if bytes.len() > LIMIT {
-        return Err(CliError::failed(doing, format!("the text is longer than {} MB", LIMIT / 1024 / 1024)));
+        return Err(CliError::failed(
+            doing,
+            format!("the text is longer than {} MB", LIMIT / 1024 / 1024),
+        ));
     }
     String::from_utf8(bytes).map_err(|_| CliError::failed(doing, "the text is not UTF-8"))
 }
@@ -48,7 +53,12 @@ mod tests {
         assert_eq!(given(Some("text".into()), None).unwrap().unwrap(), "text");
         assert_eq!(given(None, None).unwrap(), None);
         fs::write(&file, [0xff]).unwrap();
-        assert!(given(None, Some(&file)).unwrap_err().message.ends_with("not UTF-8"));
+        assert!(
+            given(None, Some(&file))
+                .unwrap_err()
+                .message
+                .ends_with("not UTF-8")
+        );
         fs::write(&file, vec![b'x'; LIMIT + 1]).unwrap();
         assert!(given(None, Some(&file)).is_err());
     }

@@ -82,7 +82,11 @@ impl Ui {
 
     /// Prints `name  value`, aligned; empty values are left out.
     pub fn fields(&self, fields: &[(&str, String)]) -> Result<(), CliError> {
-        let widest = fields.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
+        let widest = fields
+            .iter()
+            .map(|(name, _)| name.width())
+            .max()
+            .unwrap_or(0);
         for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
             let name = self.dim(&format!("{name:widest$}"));
             self.raw(&format!("{name}{GAP}{}", one_line(value)))?;
@@ -109,7 +113,10 @@ impl Ui {
             return Ok(());
         }
         if !self.interactive {
-            return Err(CliError::usage(format!("{question} Nobody is there to be asked")).with_hint("add --yes"));
+            return Err(
+                CliError::usage(format!("{question} Nobody is there to be asked"))
+                    .with_hint("add --yes"),
+            );
         }
         eprint!("{} [y/N] ", terminal_safe(question));
         let mut answer = String::new();
@@ -125,13 +132,20 @@ impl Ui {
     }
 
     fn dim(&self, text: &str) -> String {
-        if self.colour { format!("\u{1b}[2m{text}\u{1b}[0m") } else { text.to_owned() }
+        if self.colour {
+            format!("\u{1b}[2m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }
 
 /// Text of others on one line, safe for a terminal.
 pub fn one_line(text: &str) -> String {
-    terminal_safe(text).split_whitespace().collect::<Vec<_>>().join(" ")
+    terminal_safe(text)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// How old, short.
@@ -141,7 +155,9 @@ pub fn age(time: Timestamp) -> String {
 
 /// This moment.
 pub fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
@@ -160,9 +176,19 @@ fn layout(columns: &[Column], rows: &[Vec<String>], width: Option<usize>) -> Vec
         Column::Left(name) | Column::Right(name) => (*name).to_owned(),
     });
     let mut cells: Vec<Vec<String>> = vec![heads.collect()];
-    cells.extend(rows.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()));
+    cells.extend(
+        rows.iter()
+            .map(|row| row.iter().map(|cell| one_line(cell)).collect()),
+    );
     let mut widths: Vec<usize> = (0..columns.len())
-        .map(|at| cells.iter().filter_map(|row| row.get(at)).map(|cell| cell.width()).max().unwrap_or(0))
+        .map(|at| {
+            cells
+                .iter()
+                .filter_map(|row| row.get(at))
+                .map(|cell| cell.width())
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     if let Some(width) = width {
         let total = widths.iter().sum::<usize>() + GAP.len() * columns.len().saturating_sub(1);
@@ -173,7 +199,9 @@ fn layout(columns: &[Column], rows: &[Vec<String>], width: Option<usize>) -> Vec
             .map(|(width, _)| width)
             .max_by_key(|width| **width);
         if let Some(widest) = widest {
-            *widest = widest.saturating_sub(total.saturating_sub(width)).max(LEAST.min(*widest));
+            *widest = widest
+                .saturating_sub(total.saturating_sub(width))
+                .max(LEAST.min(*widest));
         }
     }
     cells
@@ -221,19 +249,37 @@ mod tests {
     #[test]
     fn a_table_lines_up_and_fits() {
         let rows = vec![
-            vec!["1".into(), "漢字 title\u{1b}[31m that is long".into(), "9".into()],
+            vec![
+                "1".into(),
+                "漢字 title\u{1b}[31m that is long".into(),
+                "9".into(),
+            ],
             vec!["22".into(), "b\nc".into(), "100".into()],
         ];
-        let columns = [Column::Left("ID"), Column::Left("TITLE"), Column::Right("N")];
+        let columns = [
+            Column::Left("ID"),
+            Column::Left("TITLE"),
+            Column::Right("N"),
+        ];
         assert_eq!(
             layout(&columns, &rows, Some(24)),
-            ["ID  TITLE              N", "1   漢字 title tha…    9", "22  b c              100"]
+            [
+                "ID  TITLE              N",
+                "1   漢字 title tha…    9",
+                "22  b c              100"
+            ]
         );
-        assert_eq!(layout(&columns, &rows, None).get(1).map(String::as_str), Some("1   漢字 title that is long    9"));
+        assert_eq!(
+            layout(&columns, &rows, None).get(1).map(String::as_str),
+            Some("1   漢字 title that is long    9")
+        );
     }
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!([999, 12_449, 3_100_000].map(count), ["999", "12.4k", "3.1M"]);
+        assert_eq!(
+            [999, 12_449, 3_100_000].map(count),
+            ["999", "12.4k", "3.1M"]
+        );
     }
 }

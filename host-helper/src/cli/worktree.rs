@@ -38,10 +38,21 @@ pub fn run(context: &mut Context, command: WorktreeCommand) -> Result<(), CliErr
             }
             let rows: Vec<Vec<String>> = kept
                 .iter()
-                .map(|one| vec![one.name.clone(), one.branch.clone(), age(one.created_at), one.reference.clone()])
+                .map(|one| {
+                    vec![
+                        one.name.clone(),
+                        one.branch.clone(),
+                        age(one.created_at),
+                        one.reference.clone(),
+                    ]
+                })
                 .collect();
-            let columns =
-                [Column::Left("NAME"), Column::Left("BRANCH"), Column::Right("AGE"), Column::Left("REF")];
+            let columns = [
+                Column::Left("NAME"),
+                Column::Left("BRANCH"),
+                Column::Right("AGE"),
+                Column::Left("REF"),
+            ];
             context.ui.table(&columns, &rows)
         }
         WorktreeCommand::Restore(args) => {

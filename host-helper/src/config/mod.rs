@@ -224,7 +224,11 @@ pub fn load_for(paths: &Paths, repository: Option<&Path>) -> Result<Loaded, Conf
     read::read(&mut layers, "default", DEFAULTS, Whose::User)?;
     read::file(&mut layers, &paths.config(), Whose::User)?;
     if let Some(repository) = repository {
-        read::file(&mut layers, &repository.join(IN_REPOSITORY), Whose::Repository)?;
+        read::file(
+            &mut layers,
+            &repository.join(IN_REPOSITORY),
+            Whose::Repository,
+        )?;
     }
     layers.resolve()
 }
@@ -236,12 +240,21 @@ impl Layers {
             put(&mut root, section, key, &entry.value);
         }
         let config = serde_json::from_value(serde_json::Value::Object(root))?;
-        Ok(Loaded { config, warnings: self.warnings, entries: self.entries })
+        Ok(Loaded {
+            config,
+            warnings: self.warnings,
+            entries: self.entries,
+        })
     }
 }
 
 /// Puts a value where its section is.
-fn put(root: &mut serde_json::Map<String, serde_json::Value>, section: &str, key: &str, value: &serde_json::Value) {
+fn put(
+    root: &mut serde_json::Map<String, serde_json::Value>,
+    section: &str,
+    key: &str,
+    value: &serde_json::Value,
+) {
     // `prices.MODEL`: a model's name may hold dots itself.
     let (part, rest) = match section.split_once('.') {
         Some((part, rest)) => (part, Some(rest)),
@@ -250,7 +263,9 @@ fn put(root: &mut serde_json::Map<String, serde_json::Value>, section: &str, key
     let table = root
         .entry(part.to_owned())
         .or_insert_with(|| serde_json::Value::Object(serde_json::Map::new()));
-    let Some(table) = table.as_object_mut() else { return };
+    let Some(table) = table.as_object_mut() else {
+        return;
+    };
     match rest {
         None => {
             table.insert(key.to_owned(), value.clone());
@@ -269,7 +284,9 @@ fn put(root: &mut serde_json::Map<String, serde_json::Value>, section: &str, key
 impl Loaded {
     /// Where a value comes from; none where it is not set.
     pub fn origin(&self, section: &str, key: &str) -> Option<&Origin> {
-        self.entries.get(&(section.to_owned(), key.to_owned())).map(|entry| &entry.origin)
+        self.entries
+            .get(&(section.to_owned(), key.to_owned()))
+            .map(|entry| &entry.origin)
     }
 
     /// The whole as TOML, with the origin of each value behind it.
@@ -311,8 +328,15 @@ impl Loaded {
 
 /// A key as TOML takes it: JSON's texts are TOML's as well.
 fn quoted(key: &str) -> String {
-    let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    if bare { key.to_owned() } else { serde_json::Value::from(key).to_string() }
+    let bare = !key.is_empty()
+        && key
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if bare {
+        key.to_owned()
+    } else {
+        serde_json::Value::from(key).to_string()
+    }
 }
 
 #[cfg(test)]

@@ -20,12 +20,20 @@ pub(super) fn file(layers: &mut Layers, path: &Path, whose: Whose) -> Result<(),
     match fs::read_to_string(path) {
         Ok(text) => read(layers, &path.display().to_string(), &text, whose),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(ConfigError::Read { path: path.to_owned(), error }),
+        Err(error) => Err(ConfigError::Read {
+            path: path.to_owned(),
+            error,
+        }),
     }
 }
 
 /// Adds what a text says.
-pub(super) fn read(layers: &mut Layers, name: &str, text: &str, whose: Whose) -> Result<(), ConfigError> {
+pub(super) fn read(
+    layers: &mut Layers,
+    name: &str,
+    text: &str,
+    whose: Whose,
+) -> Result<(), ConfigError> {
     let document = Document::parse(text).map_err(|error| {
         ConfigError::Wrong(vec![Problem {
             file: name.to_owned(),
@@ -33,9 +41,19 @@ pub(super) fn read(layers: &mut Layers, name: &str, text: &str, whose: Whose) ->
             what: format!("not TOML: {}", error.message().trim()),
         }])
     })?;
-    let mut reader = Reader { layers, name, text, whose, problems: Vec::new() };
+    let mut reader = Reader {
+        layers,
+        name,
+        text,
+        whose,
+        problems: Vec::new(),
+    };
     reader.root(document.as_table());
-    if reader.problems.is_empty() { Ok(()) } else { Err(ConfigError::Wrong(reader.problems)) }
+    if reader.problems.is_empty() {
+        Ok(())
+    } else {
+        Err(ConfigError::Wrong(reader.problems))
+    }
 }
 
 struct Reader<'a> {
@@ -59,7 +77,10 @@ impl Reader<'_> {
                     self.section(section, section, table, line);
                 }
             } else {
-                self.wrong(line, format!("{section} is a section: write [{section}] on a line of its own"));
+                self.wrong(
+                    line,
+                    format!("{section} is a section: write [{section}] on a line of its own"),
+                );
             }
         }
     }
@@ -69,12 +90,21 @@ impl Reader<'_> {
         for (model, item) in table.iter() {
             match item.as_table_like() {
                 Some(prices) => self.section("prices", &format!("prices.{model}"), prices, line),
-                None => self.wrong(line, format!("prices.{model} is a section: write [prices.{model:?}]")),
+                None => self.wrong(
+                    line,
+                    format!("prices.{model} is a section: write [prices.{model:?}]"),
+                ),
             }
         }
     }
 
-    fn section(&mut self, section: &str, path: &str, table: &dyn toml_edit::TableLike, line: usize) {
+    fn section(
+        &mut self,
+        section: &str,
+        path: &str,
+        table: &dyn toml_edit::TableLike,
+        line: usize,
+    ) {
         for (key, item) in table.iter() {
             let at = table.get_key_value(key).and_then(|(key, _)| key.span());
             let line = at.map_or(line, |span| line_of(self.text, Some(span)));
@@ -83,17 +113,28 @@ impl Reader<'_> {
                 continue;
             };
             if self.whose == Whose::Repository && !rule.from_repository {
-                self.warn(line, format!("{path}.{key} is not for a repository to say; left out"));
+                self.warn(
+                    line,
+                    format!("{path}.{key} is not for a repository to say; left out"),
+                );
                 continue;
             }
             match item.as_value().and_then(|value| rule.takes.check(value)) {
                 Some(value) => {
-                    let origin = Origin { file: self.name.to_owned(), line };
-                    self.layers.entries.insert((path.to_owned(), key.to_owned()), Entry { value, origin });
+                    let origin = Origin {
+                        file: self.name.to_owned(),
+                        line,
+                    };
+                    self.layers
+                        .entries
+                        .insert((path.to_owned(), key.to_owned()), Entry { value, origin });
                 }
                 None => {
                     let given = shown(item);
-                    self.wrong(line, format!("{path}.{key} is {given}; it takes {}", rule.takes.words()));
+                    self.wrong(
+                        line,
+                        format!("{path}.{key} is {given}; it takes {}", rule.takes.words()),
+                    );
                 }
             }
         }
@@ -108,11 +149,19 @@ impl Reader<'_> {
     }
 
     fn warn(&mut self, line: usize, what: String) {
-        self.layers.warnings.push(Warning { file: self.name.to_owned(), line, what });
+        self.layers.warnings.push(Warning {
+            file: self.name.to_owned(),
+            line,
+            what,
+        });
     }
 
     fn wrong(&mut self, line: usize, what: String) {
-        self.problems.push(Problem { file: self.name.to_owned(), line, what });
+        self.problems.push(Problem {
+            file: self.name.to_owned(),
+            line,
+            what,
+        });
     }
 }
 
@@ -129,5 +178,6 @@ fn shown(item: &Item) -> String {
 /// Line of a place in the text, from 1.
 fn line_of(text: &str, span: Option<Range<usize>>) -> usize {
     let start = span.map_or(0, |span| span.start);
-    text.get(..start).map_or(1, |before| before.matches('\n').count() + 1)
+    text.get(..start)
+        .map_or(1, |before| before.matches('\n').count() + 1)
 }

@@ -35,25 +35,50 @@ pub(super) struct Rule {
 }
 
 const fn rule(section: &'static str, key: &'static str, takes: Takes) -> Rule {
-    Rule { section, key, takes, from_repository: false }
+    Rule {
+        section,
+        key,
+        takes,
+        from_repository: false,
+    }
 }
 
 const fn shared(section: &'static str, key: &'static str, takes: Takes) -> Rule {
-    Rule { section, key, takes, from_repository: true }
+    Rule {
+        section,
+        key,
+        takes,
+        from_repository: true,
+    }
 }
 
 /// All keys.
 pub(super) const RULES: &[Rule] = &[
-    shared("defaults", "mode", Takes::Word(&["supervised", "autonomous", "exploration"])),
+    shared(
+        "defaults",
+        "mode",
+        Takes::Word(&["supervised", "autonomous", "exploration"]),
+    ),
     shared("defaults", "push_mode", Takes::Word(&["pr", "push"])),
     shared("defaults", "base", Takes::Text),
     shared("defaults", "model", Takes::Text),
-    shared("defaults", "effort", Takes::Word(&["low", "medium", "high", "xhigh", "max"])),
+    shared(
+        "defaults",
+        "effort",
+        Takes::Word(&["low", "medium", "high", "xhigh", "max"]),
+    ),
     // What an agent may do without asking, and which program runs, is the user's alone to say.
     rule(
         "defaults",
         "permission_mode",
-        Takes::Word(&["default", "acceptEdits", "auto", "dontAsk", "plan", "bypassPermissions"]),
+        Takes::Word(&[
+            "default",
+            "acceptEdits",
+            "auto",
+            "dontAsk",
+            "plan",
+            "bypassPermissions",
+        ]),
     ),
     rule("defaults", "claude", Takes::Path),
     rule("defaults", "extra_args", Takes::Texts),
@@ -78,7 +103,9 @@ pub(super) const RULES: &[Rule] = &[
 
 /// The rule of a key, where there is one.
 pub(super) fn find(section: &str, key: &str) -> Option<&'static Rule> {
-    RULES.iter().find(|rule| rule.section == section && (rule.key == key || rule.key == "*"))
+    RULES
+        .iter()
+        .find(|rule| rule.section == section && (rule.key == key || rule.key == "*"))
 }
 
 /// Is there such a section?
@@ -90,20 +117,38 @@ impl Takes {
     /// The value, if the key takes it.
     pub(super) fn check(self, value: &Value) -> Option<serde_json::Value> {
         match self {
-            Self::Word(words) => value.as_str().filter(|word| words.contains(word)).map(Into::into),
-            Self::Text => value.as_str().filter(|text| !text.trim().is_empty()).map(Into::into),
-            Self::Path => value.as_str().filter(|path| path.starts_with('/')).map(Into::into),
+            Self::Word(words) => value
+                .as_str()
+                .filter(|word| words.contains(word))
+                .map(Into::into),
+            Self::Text => value
+                .as_str()
+                .filter(|text| !text.trim().is_empty())
+                .map(Into::into),
+            Self::Path => value
+                .as_str()
+                .filter(|path| path.starts_with('/'))
+                .map(Into::into),
             Self::Texts => {
-                let texts: Option<Vec<&str>> = value.as_array()?.iter().map(Value::as_str).collect();
+                let texts: Option<Vec<&str>> =
+                    value.as_array()?.iter().map(Value::as_str).collect();
                 texts.map(Into::into)
             }
-            Self::Number(least, most) => {
-                value.as_integer().filter(|number| (least..=most).contains(number)).map(Into::into)
-            }
+            Self::Number(least, most) => value
+                .as_integer()
+                .filter(|number| (least..=most).contains(number))
+                .map(Into::into),
             Self::Flag => value.as_bool().map(Into::into),
             Self::Amount => {
-                let whole = value.as_integer().and_then(|number| i32::try_from(number).ok()).map(f64::from);
-                value.as_float().or(whole).filter(|amount| amount.is_finite() && *amount >= 0.0).map(Into::into)
+                let whole = value
+                    .as_integer()
+                    .and_then(|number| i32::try_from(number).ok())
+                    .map(f64::from);
+                value
+                    .as_float()
+                    .or(whole)
+                    .filter(|amount| amount.is_finite() && *amount >= 0.0)
+                    .map(Into::into)
             }
         }
     }

@@ -13,7 +13,11 @@ fn home(user: &str, repository: &str) -> Home {
     std::fs::create_dir_all(root.join(".claustre")).unwrap();
     std::fs::write(paths.config(), user).unwrap();
     std::fs::write(root.join(IN_REPOSITORY), repository).unwrap();
-    Home { _directory: directory, paths, repository: root }
+    Home {
+        _directory: directory,
+        paths,
+        repository: root,
+    }
 }
 
 fn problems(user: &str) -> String {
@@ -25,7 +29,11 @@ fn problems(user: &str) -> String {
 fn warnings(user: &str, repository: &str) -> Vec<String> {
     let home = home(user, repository);
     let loaded = load_for(&home.paths, Some(&home.repository)).unwrap();
-    loaded.warnings.iter().map(|warning| format!("{}: {}", warning.line, warning.what)).collect()
+    loaded
+        .warnings
+        .iter()
+        .map(|warning| format!("{}: {}", warning.line, warning.what))
+        .collect()
 }
 
 #[test]
@@ -36,7 +44,10 @@ fn without_a_file_the_defaults_hold() {
     assert_eq!(loaded.config.queue.max_sessions, 8);
     assert_eq!(loaded.config.zellij.key, "Alt c");
     assert!(loaded.config.notifications.desktop);
-    assert_eq!(loaded.origin("queue", "max_sessions").unwrap().file, "default");
+    assert_eq!(
+        loaded.origin("queue", "max_sessions").unwrap().file,
+        "default"
+    );
     assert!(loaded.warnings.is_empty());
 }
 
@@ -82,12 +93,18 @@ fn a_wrong_value_is_named_with_its_line_and_what_would_do() {
             "[worktrees]\nroot = \"here\"\ncopy = [1]\n",
             "reading the configuration: FILE line 2: worktrees.root is \"here\"; it takes an absolute path; FILE line 3: worktrees.copy is [1]; it takes a list of texts",
         ),
-        ("queue = 3\n", "reading the configuration: FILE line 1: queue is a section: write [queue] on a line of its own"),
+        (
+            "queue = 3\n",
+            "reading the configuration: FILE line 1: queue is a section: write [queue] on a line of its own",
+        ),
     ] {
         assert_eq!(problems(user), wanted);
     }
     let error = problems("[queue]\nmax_sessions = \n");
-    assert!(error.starts_with("reading the configuration: FILE line 2: not TOML: "), "{error}");
+    assert!(
+        error.starts_with("reading the configuration: FILE line 2: not TOML: "),
+        "{error}"
+    );
 }
 
 #[test]

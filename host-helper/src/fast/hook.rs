@@ -82,7 +82,7 @@ fn ask(reporter: &Reporter, line: &[u8]) -> Delivery {
             return Delivery::Abandoned;
         }
     }
-    let _ = reporter.spool(line);
+    drop(reporter.spool(line));
     Delivery::Missed
 }
 
@@ -102,12 +102,21 @@ fn embed(input: &[u8], cut: bool) -> (String, bool) {
         };
         return (line, asks);
     }
-    let start = input.get(..input.len().min(BROKEN_LIMIT)).unwrap_or_default();
+    let start = input
+        .get(..input.len().min(BROKEN_LIMIT))
+        .unwrap_or_default();
     let start = String::from_utf8_lossy(start);
     if cut {
         // Too long to pass on, but what happened must be known: a tool that read a film has ended all the same.
         let mut data = serde_json::Map::new();
-        for name in ["hook_event_name", "session_id", "transcript_path", "cwd", "tool_name", "tool_use_id"] {
+        for name in [
+            "hook_event_name",
+            "session_id",
+            "transcript_path",
+            "cwd",
+            "tool_name",
+            "tool_use_id",
+        ] {
             if let Some(value) = text_of(&start, name) {
                 data.insert(name.to_owned(), value);
             }
@@ -121,7 +130,10 @@ fn embed(input: &[u8], cut: bool) -> (String, bool) {
 /// The text value behind the first `"name":` of a JSON text that may be cut.
 fn text_of(json: &str, name: &str) -> Option<serde_json::Value> {
     let behind = json.split_once(&format!("\"{name}\":"))?.1.trim_start();
-    let value = serde_json::Deserializer::from_str(behind).into_iter::<serde_json::Value>().next()?.ok()?;
+    let value = serde_json::Deserializer::from_str(behind)
+        .into_iter::<serde_json::Value>()
+        .next()?
+        .ok()?;
     value.is_string().then_some(value)
 }
 

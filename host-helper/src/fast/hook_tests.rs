@@ -26,7 +26,11 @@ fn home() -> Home {
     std::fs::create_dir_all(paths.run()).unwrap();
     let session = SessionId::new(uuid::Uuid::new_v4());
     let reporter = Reporter::new(paths.clone(), session, "secret".into(), "hook");
-    Home { _directory: directory, paths, reporter }
+    Home {
+        _directory: directory,
+        paths,
+        reporter,
+    }
 }
 
 impl Home {
@@ -44,7 +48,10 @@ impl Home {
     }
 
     /// A daemon for one connection: takes hello and the report, then does `answer`.
-    fn serve(&self, answer: impl FnOnce(UnixStream, Report) + Send + 'static) -> thread::JoinHandle<()> {
+    fn serve(
+        &self,
+        answer: impl FnOnce(UnixStream, Report) + Send + 'static,
+    ) -> thread::JoinHandle<()> {
         let listener = UnixListener::bind(self.paths.daemon_socket()).unwrap();
         thread::spawn(move || {
             let (stream, _) = listener.accept().unwrap();
@@ -61,7 +68,9 @@ impl Home {
 
 fn reply(mut stream: &UnixStream, print: Option<&str>) {
     let hello = Answer::result(0, json!({}));
-    let answer = ReportAnswer { print: print.map(str::to_owned) };
+    let answer = ReportAnswer {
+        print: print.map(str::to_owned),
+    };
     let answer = Answer::result(1, serde_json::to_value(answer).unwrap());
     for line in [hello, answer] {
         writeln!(stream, "{}", serde_json::to_string(&line).unwrap()).unwrap();
@@ -80,10 +89,18 @@ fn a_report_reaches_the_daemon_and_its_answer_comes_back() {
     assert!(!asks);
     let line = home.reporter.line_of_json("hook", &data);
     let delivery = home.reporter.deliver(&line, &Patience::Deadline);
-    assert_eq!(delivery, Delivery::Taken(ReportAnswer { print: Some("more".into()) }));
+    assert_eq!(
+        delivery,
+        Delivery::Taken(ReportAnswer {
+            print: Some("more".into())
+        })
+    );
     let report = told.recv().unwrap();
     assert_eq!(report.token, "secret");
-    assert_eq!(report.body, ReportBody::Hook(json!({"hook_event_name": "Stop", "x": 1})));
+    assert_eq!(
+        report.body,
+        ReportBody::Hook(json!({"hook_event_name": "Stop", "x": 1}))
+    );
     server.join().unwrap();
     assert!(home.spooled().is_empty());
 }
@@ -91,7 +108,11 @@ fn a_report_reaches_the_daemon_and_its_answer_comes_back() {
 #[test]
 fn without_a_daemon_the_same_line_waits_in_the_spool() {
     let home = home();
-    report(&home.reporter, br#"{"hook_event_name":"PermissionRequest"}"#, false);
+    report(
+        &home.reporter,
+        br#"{"hook_event_name":"PermissionRequest"}"#,
+        false,
+    );
     report(&home.reporter, br#"{"hook_event_name":"Stop"}"#, false);
     let spooled = home.spooled();
     assert_eq!(spooled.len(), 2);
@@ -154,7 +175,12 @@ fn a_permission_waits_longer_than_the_deadline() {
     let passed = decided_after(DEADLINE * 2);
     decide.send(()).unwrap();
     let (delivery, waited) = waiting.join().unwrap();
-    assert_eq!(delivery, Delivery::Taken(ReportAnswer { print: Some("allow".into()) }));
+    assert_eq!(
+        delivery,
+        Delivery::Taken(ReportAnswer {
+            print: Some("allow".into())
+        })
+    );
     assert!(waited >= passed);
     server.join().unwrap();
     assert!(home.spooled().is_empty());
@@ -171,7 +197,10 @@ fn decided_after(time: Duration) -> Duration {
 fn what_is_no_json_goes_on_as_text_and_what_is_too_long_keeps_its_name() {
     assert_eq!(embed(b"not json", false).0, r#""not json""#);
     assert_eq!(embed(b"\xff{", false).0, "\"\u{fffd}{\"");
-    let (cut, asks) = embed(br#"{"session_id":"s","hook_event_name":"PostToolUse","tool_input":{"a"#, true);
+    let (cut, asks) = embed(
+        br#"{"session_id":"s","hook_event_name":"PostToolUse","tool_input":{"a"#,
+        true,
+    );
     assert!(!asks);
     assert_eq!(
         serde_json::from_str::<serde_json::Value>(&cut).unwrap(),

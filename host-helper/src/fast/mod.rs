@@ -19,7 +19,12 @@ use std::io::{self, Read, Write};
 fn read_limited(mut input: impl Read, limit: usize) -> (Vec<u8>, bool) {
     let mut kept = Vec::with_capacity(4096);
     let limit_bytes = u64::try_from(limit).unwrap_or(u64::MAX);
-    if input.by_ref().take(limit_bytes).read_to_end(&mut kept).is_err() {
+    if input
+        .by_ref()
+        .take(limit_bytes)
+        .read_to_end(&mut kept)
+        .is_err()
+    {
         return (kept, false);
     }
     let dropped = io::copy(&mut input, &mut io::sink()).unwrap_or(0);
@@ -29,6 +34,6 @@ fn read_limited(mut input: impl Read, limit: usize) -> (Vec<u8>, bool) {
 /// Prints for whoever called us; that they no longer listen is no error.
 fn print(text: &str) {
     let mut output = io::stdout().lock();
-    let _ = output.write_all(text.as_bytes());
-    let _ = output.flush();
+    drop(output.write_all(text.as_bytes()));
+    drop(output.flush());
 }

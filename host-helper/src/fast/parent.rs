@@ -33,7 +33,9 @@ impl Callers {
         let ends = [parent, parent.and_then(parent_of)]
             .into_iter()
             .flatten()
-            .filter_map(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok())
+            .filter_map(|pid| {
+                rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+            })
             .collect();
         #[cfg(not(target_os = "linux"))]
         let ends = Vec::new();
@@ -53,7 +55,11 @@ impl Callers {
                 tv_nsec: 0,
             };
             // With a descriptor for each caller nothing has to be looked at: no limit then.
-            let timeout = if self.ends.len() == 2 { None } else { Some(&timeout) };
+            let timeout = if self.ends.len() == 2 {
+                None
+            } else {
+                Some(&timeout)
+            };
             match poll(&mut wanted, timeout) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
@@ -72,7 +78,11 @@ impl Callers {
 impl Callers {
     /// Sleeps this long, or until nobody waits for us any more: then true.
     pub fn gone_within(&self, pause: Duration) -> bool {
-        let mut wanted: Vec<_> = self.ends.iter().map(|end| PollFd::new(end, PollFlags::IN)).collect();
+        let mut wanted: Vec<_> = self
+            .ends
+            .iter()
+            .map(|end| PollFd::new(end, PollFlags::IN))
+            .collect();
         let timeout = Timespec {
             tv_sec: i64::try_from(pause.as_secs()).unwrap_or(1),
             tv_nsec: pause.subsec_nanos().into(),
@@ -87,5 +97,10 @@ fn parent_of(pid: Pid) -> Option<Pid> {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
     // The name in parentheses may hold anything, a parenthesis too: what counts stands behind the last one.
     let behind = stat.rsplit_once(')')?.1;
-    behind.split_whitespace().nth(1)?.parse().ok().and_then(Pid::from_raw)
+    behind
+        .split_whitespace()
+        .nth(1)?
+        .parse()
+        .ok()
+        .and_then(Pid::from_raw)
 }

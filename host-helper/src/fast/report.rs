@@ -72,12 +72,22 @@ impl Reporter {
     pub fn from_environment(program: &'static str) -> Option<Self> {
         let session = env::var(SESSION_VARIABLE).ok()?.parse().ok()?;
         let token = env::var(TOKEN_VARIABLE).unwrap_or_default();
-        Some(Self::new(Paths::from_environment().ok()?, session, token, program))
+        Some(Self::new(
+            Paths::from_environment().ok()?,
+            session,
+            token,
+            program,
+        ))
     }
 
     /// The reporter of this session.
     pub fn new(paths: Paths, session: SessionId, token: String, program: &'static str) -> Self {
-        Self { paths, session, token, program }
+        Self {
+            paths,
+            session,
+            token,
+            program,
+        }
     }
 
     /// The line that carries a report whose body is JSON already: no line break may be in it.
@@ -87,8 +97,12 @@ impl Reporter {
             session: self.session,
             token: &self.token,
             at: now(),
-            zellij_session: env::var("ZELLIJ_SESSION_NAME").ok().filter(|name| !name.is_empty()),
-            pane_id: env::var("ZELLIJ_PANE_ID").ok().and_then(|id| id.parse().ok()),
+            zellij_session: env::var("ZELLIJ_SESSION_NAME")
+                .ok()
+                .filter(|name| !name.is_empty()),
+            pane_id: env::var("ZELLIJ_PANE_ID")
+                .ok()
+                .and_then(|id| id.parse().ok()),
         };
         let head = serde_json::to_string(&head).unwrap_or_default();
         let head = head.strip_suffix('}').unwrap_or(&head);
@@ -102,7 +116,10 @@ impl Reporter {
     /// The line that carries this report.
     pub fn line(&self, body: &ReportBody) -> Vec<u8> {
         let value = serde_json::to_value(body).unwrap_or_default();
-        let kind = value.get("report").and_then(|kind| kind.as_str()).unwrap_or_default();
+        let kind = value
+            .get("report")
+            .and_then(|kind| kind.as_str())
+            .unwrap_or_default();
         let data = value.get("data").cloned().unwrap_or_default();
         self.line_of_json(kind, &data.to_string())
     }
@@ -112,7 +129,7 @@ impl Reporter {
         let delivery = self.offer(line, patience);
         if delivery == Delivery::Missed {
             // A full disk is the one thing that loses a report, and there is nobody to tell.
-            let _ = self.spool(line);
+            drop(self.spool(line));
         }
         delivery
     }
@@ -145,11 +162,22 @@ impl Reporter {
     /// The disk does not take it.
     pub fn spool(&self, line: &[u8]) -> io::Result<()> {
         let directory = self.paths.spool();
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&directory)?;
         // A name of its own for each report: two hooks never write to the same file, and a number of a process
         // comes back.
-        let path = directory.join(format!("{}-{}.ndjson", process::id(), uuid::Uuid::new_v4().simple()));
-        let mut file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+        let path = directory.join(format!(
+            "{}-{}.ndjson",
+            process::id(),
+            uuid::Uuid::new_v4().simple()
+        ));
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)?;
         file.write_all(line)?;
         file.sync_data()
     }
@@ -168,7 +196,9 @@ struct Head<'a> {
 }
 
 fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
@@ -180,7 +210,8 @@ fn hello_line(program: &str) -> Vec<u8> {
         pid: process::id(),
     };
     let hello = serde_json::to_string(&hello).unwrap_or_default();
-    format!("{{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"hello\",\"params\":{hello}}}\n").into_bytes()
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"hello\",\"params\":{hello}}}\n")
+        .into_bytes()
 }
 
 /// Connects without ever blocking: a daemon that does not accept must not hold up a turn.
@@ -242,7 +273,11 @@ fn timespec(duration: Duration) -> Timespec {
 }
 
 /// Reads lines until the answer to the report is there.
-fn read_answer(mut stream: &UnixStream, deadline: Option<Instant>, callers: Option<&Callers>) -> Delivery {
+fn read_answer(
+    mut stream: &UnixStream,
+    deadline: Option<Instant>,
+    callers: Option<&Callers>,
+) -> Delivery {
     let mut received = Vec::new();
     let mut start = 0;
     let mut chunk = [0_u8; 4096];
@@ -268,7 +303,10 @@ fn read_answer(mut stream: &UnixStream, deadline: Option<Instant>, callers: Opti
             Ok(0) => return Delivery::Missed,
             Ok(read) => received.extend_from_slice(chunk.get(..read).unwrap_or_default()),
             Err(error)
-                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) => {}
             Err(_) => return Delivery::Missed,
         }
     }
@@ -287,13 +325,24 @@ fn judge(line: &[u8]) -> Option<Delivery> {
     match answer.error {
         Some(fault) => {
             // Another daemon, later, may take what this one cannot.
-            let passing = [FaultCode::Version, FaultCode::Busy, FaultCode::Internal, FaultCode::UnknownMethod]
-                .iter()
-                .any(|code| code.number() == fault.code);
-            Some(if passing { Delivery::Missed } else { Delivery::Refused })
+            let passing = [
+                FaultCode::Version,
+                FaultCode::Busy,
+                FaultCode::Internal,
+                FaultCode::UnknownMethod,
+            ]
+            .iter()
+            .any(|code| code.number() == fault.code);
+            Some(if passing {
+                Delivery::Missed
+            } else {
+                Delivery::Refused
+            })
         }
         None if answer.id == Some(REPORT_CALL) => {
-            let answer = answer.result.and_then(|result| serde_json::from_value(result).ok());
+            let answer = answer
+                .result
+                .and_then(|result| serde_json::from_value(result).ok());
             Some(Delivery::Taken(answer.unwrap_or_default()))
         }
         None => None,

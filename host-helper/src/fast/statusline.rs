@@ -18,7 +18,11 @@ const LIMIT: usize = 1024 * 1024;
 /// Runs the status line.
 pub fn run() -> ExitCode {
     let (input, cut) = read_limited(io::stdin().lock(), LIMIT);
-    let value: Option<Value> = if cut { None } else { serde_json::from_slice(&input).ok() };
+    let value: Option<Value> = if cut {
+        None
+    } else {
+        serde_json::from_slice(&input).ok()
+    };
     // The line first: it must not wait for anything.
     if env::args_os().any(|argument| argument == PASS_THROUGH) {
         print(&String::from_utf8_lossy(&input));

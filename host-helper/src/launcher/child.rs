@@ -69,11 +69,19 @@ pub struct Ended {
 
 impl Pane {
     /// Sleeps until something happens, at most until `deadline`.
-    pub fn wait(&mut self, output: Option<&ChildStderr>, keys: bool, deadline: Option<Instant>) -> Woken {
+    pub fn wait(
+        &mut self,
+        output: Option<&ChildStderr>,
+        keys: bool,
+        deadline: Option<Instant>,
+    ) -> Woken {
         let stdin = io::stdin();
         let (mut woken, mut signal_came, mut order_came) = (Woken::default(), false, false);
         {
-            let mut wanted = vec![PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN)];
+            let mut wanted = vec![PollFd::from_borrowed_fd(
+                self.signals.as_fd(),
+                PollFlags::IN,
+            )];
             let order_at = self.orders.as_ref().map(|orders| {
                 wanted.push(PollFd::new(orders.file(), PollFlags::IN));
                 wanted.len() - 1
@@ -95,7 +103,8 @@ impl Pane {
             });
             if poll(&mut wanted, timeout.as_ref()).is_ok() {
                 let ready = |at: Option<usize>| {
-                    at.and_then(|at| wanted.get(at)).is_some_and(|one| !one.revents().is_empty())
+                    at.and_then(|at| wanted.get(at))
+                        .is_some_and(|one| !one.revents().is_empty())
                 };
                 signal_came = ready(Some(0));
                 order_came = ready(order_at);
@@ -126,14 +135,26 @@ impl Pane {
         started: impl FnOnce(Pid),
     ) -> Result<Ended, String> {
         let begun = Instant::now();
-        let mut child = invocation.spawn_foreground(error_output).map_err(|error| error.to_string())?;
+        let mut child = invocation
+            .spawn_foreground(error_output)
+            .map_err(|error| error.to_string())?;
         let mut stderr = child.stderr.take();
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or("a process without an id")?;
+        let pid = i32::try_from(child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or("a process without an id")?;
         if let Some(pipe) = &stderr {
             let _ = rustix::io::ioctl_fionbio(pipe, true);
         }
         started(pid);
-        let mut attended = Attended { pid, order: None, hung_up: false, made_to_end_at: None, tail: Vec::new(), resume_ends: self.resume_ends };
+        let mut attended = Attended {
+            pid,
+            order: None,
+            hung_up: false,
+            made_to_end_at: None,
+            tail: Vec::new(),
+            resume_ends: self.resume_ends,
+        };
         let (code, signal) = loop {
             if let Some(ended) = attended.look(self) {
                 break ended;
@@ -146,7 +167,9 @@ impl Pane {
         };
         attended.copy(&mut stderr);
         self.terminal.take_back(signal.is_some());
-        let tail = terminal_safe(&String::from_utf8_lossy(&attended.tail)).trim().to_owned();
+        let tail = terminal_safe(&String::from_utf8_lossy(&attended.tail))
+            .trim()
+            .to_owned();
         Ok(Ended {
             code,
             signal,
@@ -187,7 +210,9 @@ impl Attended {
         loop {
             match waitpid(Some(self.pid), WaitOptions::NOHANG | WaitOptions::UNTRACED) {
                 Ok(Some((_, status))) if status.stopped() => self.suspended(pane),
-                Ok(Some((_, status))) => return Some((status.exit_status(), status.terminating_signal())),
+                Ok(Some((_, status))) => {
+                    return Some((status.exit_status(), status.terminating_signal()));
+                }
                 Ok(None) => return None,
                 Err(rustix::io::Errno::INTR) => {}
                 // It is no child of ours any more: nothing more will be known.
@@ -264,7 +289,8 @@ impl Attended {
         self.signal(signal);
         // A stopped program does not hear it.
         self.signal(Signal::CONT);
-        self.made_to_end_at.get_or_insert_with(|| Instant::now() + GRACE);
+        self.made_to_end_at
+            .get_or_insert_with(|| Instant::now() + GRACE);
     }
 
     fn signal(&self, signal: Signal) {
@@ -281,7 +307,7 @@ impl Attended {
                 Ok(0) => return false,
                 Ok(read) => {
                     let part = chunk.get(..read).unwrap_or_default();
-                    let _ = io::stderr().write_all(part);
+                    drop(io::stderr().write_all(part));
                     self.tail.extend_from_slice(part);
                     let over = self.tail.len().saturating_sub(TAIL);
                     self.tail.drain(..over);

@@ -73,12 +73,18 @@ struct Launcher {
 pub fn run(argument: Option<OsString>) -> ExitCode {
     let session = argument.and_then(|id| id.to_str().and_then(|id| id.parse::<SessionId>().ok()));
     let Some(session) = session else {
-        eprintln!("error: starting a session: `claustre session run` takes the whole id of a session");
+        eprintln!(
+            "error: starting a session: `claustre session run` takes the whole id of a session"
+        );
         return ExitCode::from(2);
     };
     let prepared = Paths::from_environment()
         .map_err(|error| error.to_string())
-        .and_then(|paths| Signals::catch().map(|signals| (paths, signals)).map_err(|error| error.to_string()));
+        .and_then(|paths| {
+            Signals::catch()
+                .map(|signals| (paths, signals))
+                .map_err(|error| error.to_string())
+        });
     let (paths, signals) = match prepared {
         Ok(prepared) => prepared,
         Err(why) => {
@@ -130,18 +136,24 @@ impl Launcher {
         self.worktree = Some(planned.worktree.clone());
         say(&format!(
             "{} in {}",
-            if resumed { "continuing the conversation" } else { "starting claude" },
+            if resumed {
+                "continuing the conversation"
+            } else {
+                "starting claude"
+            },
             planned.worktree.display()
         ));
         let (paths, session, reporter) = (self.paths.clone(), self.session, self.reporter.clone());
-        let ended = self.pane.run(planned.invocation, ErrorOutput::Piped, |pid| {
-            plan::mark_started(&paths, session);
-            reporter.report(&ReportBody::ClientStarted {
-                pid: pid.as_raw_nonzero().get().unsigned_abs(),
-                launcher_pid: process::id(),
-                resumed,
+        let ended = self
+            .pane
+            .run(planned.invocation, ErrorOutput::Piped, |pid| {
+                plan::mark_started(&paths, session);
+                reporter.report(&ReportBody::ClientStarted {
+                    pid: pid.as_raw_nonzero().get().unsigned_abs(),
+                    launcher_pid: process::id(),
+                    resumed,
+                });
             });
-        });
         match ended {
             Ok(ended) => self.after(&ended, resumed, planned.leaves_shell),
             Err(why) => self.failed(why),
@@ -160,7 +172,11 @@ impl Launcher {
         self.reporter.report(&ReportBody::ClientExited {
             code: ended.code,
             signal: ended.signal,
-            tail: if soon { ended.tail.clone() } else { String::new() },
+            tail: if soon {
+                ended.tail.clone()
+            } else {
+                String::new()
+            },
         });
         if ended.hung_up || ended.order == Some(Order::Close) {
             return Next::End;
@@ -176,15 +192,23 @@ impl Launcher {
         // The client may not have drawn its screen, and then its error output is all there is to know.
         if resumed && soon && ended.code == Some(1) && ended.tail.contains(NO_CONVERSATION) {
             self.nothing_to_resume = true;
-            self.reporter.report(&ReportBody::LaunchFailed { why: ended.tail.clone() });
+            self.reporter.report(&ReportBody::LaunchFailed {
+                why: ended.tail.clone(),
+            });
             return Next::Wait;
         }
-        if leaves_shell && ended.code == Some(0) { Next::Shell } else { Next::Wait }
+        if leaves_shell && ended.code == Some(0) {
+            Next::Shell
+        } else {
+            Next::Wait
+        }
     }
 
     /// Leaves the user's shell in the worktree until it ends or the conversation is continued.
     fn shell(&mut self) -> Next {
-        let Some(worktree) = self.worktree.clone() else { return Next::Wait };
+        let Some(worktree) = self.worktree.clone() else {
+            return Next::Wait;
+        };
         say(&format!(
             "a shell for you; `claustre session resume {}` continues the conversation, exit closes",
             self.session.short()
@@ -206,7 +230,9 @@ impl Launcher {
         say(match (keys, self.nothing_to_resume) {
             (false, _) => "waiting to be told to continue",
             (true, false) => "Enter continues the conversation, s opens a shell, q closes",
-            (true, true) => "Enter begins the conversation anew under the same id, s opens a shell, q closes",
+            (true, true) => {
+                "Enter begins the conversation anew under the same id, s opens a shell, q closes"
+            }
         });
         self.pane.terminal.read_keys();
         let next = loop {
@@ -219,7 +245,11 @@ impl Launcher {
             }
             if woken.key {
                 match terminal::key() {
-                    Some(b'\r' | b'\n') => break Next::Start { resume: !self.nothing_to_resume },
+                    Some(b'\r' | b'\n') => {
+                        break Next::Start {
+                            resume: !self.nothing_to_resume,
+                        };
+                    }
                     Some(b's') if self.worktree.is_some() => break Next::Shell,
                     Some(b'q') | None => break Next::End,
                     Some(_) => {}

@@ -103,7 +103,11 @@ impl Orders {
             .write(true)
             .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW)
             .open(&path)?;
-        Ok(Self { pipe, path, received: Vec::new() })
+        Ok(Self {
+            pipe,
+            path,
+            received: Vec::new(),
+        })
     }
 
     /// Readable when an order came.
@@ -115,13 +119,18 @@ impl Orders {
     pub fn take(&mut self) -> Vec<Order> {
         let mut chunk = [0_u8; 256];
         if let Ok(read) = self.pipe.read(&mut chunk) {
-            self.received.extend_from_slice(chunk.get(..read).unwrap_or_default());
+            self.received
+                .extend_from_slice(chunk.get(..read).unwrap_or_default());
         }
         let mut orders = Vec::new();
         while let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.received.drain(..=end).collect();
             let word = String::from_utf8_lossy(&line);
-            orders.extend(Order::ALL.into_iter().find(|order| order.word() == word.trim()));
+            orders.extend(
+                Order::ALL
+                    .into_iter()
+                    .find(|order| order.word() == word.trim()),
+            );
         }
         self.received.truncate(256);
         orders
@@ -130,17 +139,21 @@ impl Orders {
 
 impl Drop for Orders {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        drop(std::fs::remove_file(&self.path));
     }
 }
 
 fn make_pipe(path: &Path) -> io::Result<()> {
     use std::os::unix::ffi::OsStrExt;
     let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
-    // SAFETY: the path ends in a zero byte and lives through the call.
     #[expect(unsafe_code, reason = "the standard library makes no named pipes")]
+    // SAFETY: the path ends in a zero byte and lives through the call.
     let made = unsafe { libc::mkfifo(path.as_ptr(), 0o600) };
-    if made == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if made == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 #[cfg(test)]
@@ -153,7 +166,10 @@ mod tests {
         let paths = Paths::at(home.path()).unwrap();
         let session = SessionId::new(uuid::Uuid::new_v4());
         std::fs::create_dir_all(paths.session(session)).unwrap();
-        assert!(matches!(send(&paths, session, Order::Close), Err(OrderError::NoLauncher(_))));
+        assert!(matches!(
+            send(&paths, session, Order::Close),
+            Err(OrderError::NoLauncher(_))
+        ));
         let mut orders = Orders::open(&paths, session).unwrap();
         send(&paths, session, Order::Resume).unwrap();
         send(&paths, session, Order::Restart).unwrap();
@@ -163,6 +179,9 @@ mod tests {
         let path = path(&paths, session);
         drop(orders);
         make_pipe(&path).unwrap();
-        assert!(matches!(send(&paths, session, Order::Close), Err(OrderError::NoLauncher(_))));
+        assert!(matches!(
+            send(&paths, session, Order::Close),
+            Err(OrderError::NoLauncher(_))
+        ));
     }
 }

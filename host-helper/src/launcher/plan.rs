@@ -38,7 +38,9 @@ pub struct Planned {
 /// The session's secret; empty where there is none, and the daemon will refuse what we report.
 pub fn token(paths: &Paths, session: SessionId) -> String {
     let token = fs::read_to_string(paths.session(session).join("token"));
-    token.map(|token| token.trim().to_owned()).unwrap_or_default()
+    token
+        .map(|token| token.trim().to_owned())
+        .unwrap_or_default()
 }
 
 /// Was a client of this session ever started? Then its conversation is continued, whoever starts us.
@@ -49,7 +51,7 @@ pub fn was_started(paths: &Paths, session: SessionId) -> bool {
 /// Remembers that a client was started.
 pub fn mark_started(paths: &Paths, session: SessionId) {
     // Where it cannot be written the next start begins anew under the same id, and the client says that it is taken.
-    let _ = fs::write(started_file(paths, session), b"");
+    drop(fs::write(started_file(paths, session), b""));
 }
 
 fn started_file(paths: &Paths, session: SessionId) -> PathBuf {
@@ -60,12 +62,24 @@ fn started_file(paths: &Paths, session: SessionId) -> PathBuf {
 ///
 /// # Errors
 /// Why not, for people: the plan or its prompt cannot be read.
-pub fn read(paths: &Paths, session: SessionId, token: &str, resumed: bool) -> Result<Planned, String> {
+pub fn read(
+    paths: &Paths,
+    session: SessionId,
+    token: &str,
+    resumed: bool,
+) -> Result<Planned, String> {
     let plan = LaunchPlan::load(&paths.session(session)).map_err(|error| error.to_string())?;
     let start = if resumed { Start::Resume } else { Start::First };
-    let line = plan.command_line(start).map_err(|error| error.to_string())?;
-    let mode = line.env.get(MODE_VARIABLE).and_then(|word| Mode::parse_word(word).ok());
-    let mut invocation = Invocation::new(&line.program).args(&line.args).cwd(&line.cwd);
+    let line = plan
+        .command_line(start)
+        .map_err(|error| error.to_string())?;
+    let mode = line
+        .env
+        .get(MODE_VARIABLE)
+        .and_then(|word| Mode::parse_word(word).ok());
+    let mut invocation = Invocation::new(&line.program)
+        .args(&line.args)
+        .cwd(&line.cwd);
     for name in &line.env_remove {
         invocation = invocation.env_remove(name);
     }
@@ -82,7 +96,12 @@ pub fn read(paths: &Paths, session: SessionId, token: &str, resumed: bool) -> Re
 }
 
 /// What every child of a session has in its environment.
-fn our_environment(invocation: Invocation, paths: &Paths, session: SessionId, token: &str) -> Invocation {
+fn our_environment(
+    invocation: Invocation,
+    paths: &Paths,
+    session: SessionId,
+    token: &str,
+) -> Invocation {
     invocation
         .env(SESSION_VARIABLE, session.to_string())
         .env(TOKEN_VARIABLE, token)

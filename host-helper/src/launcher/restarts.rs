@@ -16,7 +16,8 @@ pub struct Restarts {
 impl Restarts {
     /// May it be restarted once more at this time? Counts it if so.
     pub fn allow(&mut self, now: Instant) -> bool {
-        self.times.retain(|time| now.saturating_duration_since(*time) < WINDOW);
+        self.times
+            .retain(|time| now.saturating_duration_since(*time) < WINDOW);
         if self.times.len() >= LIMIT {
             return false;
         }

@@ -42,10 +42,19 @@ impl Signals {
             let handler: extern "C" fn(libc::c_int) = on_signal;
             install(signal, handler as libc::sighandler_t)?;
         }
-        for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
+        for signal in [
+            libc::SIGINT,
+            libc::SIGQUIT,
+            libc::SIGTSTP,
+            libc::SIGTTIN,
+            libc::SIGTTOU,
+        ] {
             install(signal, libc::SIG_IGN)?;
         }
-        Ok(Self { reader, _writer: writer })
+        Ok(Self {
+            reader,
+            _writer: writer,
+        })
     }
 
     /// Readable when a signal came.
@@ -72,16 +81,16 @@ impl Signals {
 
 /// Stops ourselves, as Ctrl-Z would.
 pub fn stop_ourselves() {
-    // SAFETY: raising a signal touches no memory of ours.
     #[expect(unsafe_code, reason = "the standard library raises no signals")]
+    // SAFETY: raising a signal touches no memory of ours.
     unsafe {
         libc::raise(libc::SIGSTOP);
     }
 }
 
 fn install(signal: libc::c_int, handler: libc::sighandler_t) -> io::Result<()> {
-    // SAFETY: `action` is whole and lives through the call; the handler, where there is one, does only what is safe in one.
     #[expect(unsafe_code, reason = "the standard library handles no signals")]
+    // SAFETY: `action` is whole and lives through the call; the handler, where there is one, does only what is safe in one.
     let result = unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler;
@@ -89,15 +98,19 @@ fn install(signal: libc::c_int, handler: libc::sighandler_t) -> io::Result<()> {
         libc::sigemptyset(&raw mut action.sa_mask);
         libc::sigaction(signal, &raw const action, std::ptr::null_mut())
     };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 extern "C" fn on_signal(signal: libc::c_int) {
     let pipe = PIPE.load(Ordering::SeqCst);
     let byte = u8::try_from(signal).unwrap_or(0);
+    #[expect(unsafe_code, reason = "a handler may only make system calls")]
     // SAFETY: `write` may be called in a handler; the byte lives through it, and errno is put back as it was. A full pipe
     // holds enough bytes already to wake us.
-    #[expect(unsafe_code, reason = "a handler may only make system calls")]
     unsafe {
         let errno = errno_place();
         let before = *errno;

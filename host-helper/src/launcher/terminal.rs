@@ -25,7 +25,11 @@ impl Terminal {
     /// Takes note of the settings; there may be no terminal at all.
     pub fn remember() -> Self {
         let stdin = io::stdin();
-        let sane = if stdin.is_terminal() { tcgetattr(stdin.as_fd()).ok() } else { None };
+        let sane = if stdin.is_terminal() {
+            tcgetattr(stdin.as_fd()).ok()
+        } else {
+            None
+        };
         Self { sane }
     }
 
@@ -42,10 +46,10 @@ impl Terminal {
         let _ = tcsetattr(stdin.as_fd(), OptionalActions::Drain, sane);
         let mut output = io::stdout().lock();
         if crashed {
-            let _ = output.write_all(LEAVE_SCREEN.as_bytes());
+            drop(output.write_all(LEAVE_SCREEN.as_bytes()));
         }
-        let _ = output.write_all(CALM.as_bytes());
-        let _ = output.flush();
+        drop(output.write_all(CALM.as_bytes()));
+        drop(output.flush());
     }
 
     /// Gives it to this process group.
@@ -84,6 +88,6 @@ pub fn key() -> Option<u8> {
 /// Says something in the pane.
 pub fn say(text: &str) {
     let mut output = io::stdout().lock();
-    let _ = writeln!(output, "claustre: {text}\r");
-    let _ = output.flush();
+    drop(writeln!(output, "claustre: {text}\r"));
+    drop(output.flush());
 }

@@ -27,9 +27,12 @@ impl Invocation {
             ErrorOutput::Piped => Stdio::piped(),
         });
         let terminal = io::stdin().is_terminal();
+        #[expect(
+            unsafe_code,
+            reason = "the standard library cannot give a child the terminal"
+        )]
         // SAFETY: between fork and exec only async-signal-safe work may be done; these are the system calls `getpid`,
         // `setpgid`, `tcsetpgrp` and `sigaction`, with no allocation and no lock.
-        #[expect(unsafe_code, reason = "the standard library cannot give a child the terminal")]
         unsafe {
             command.pre_exec(move || {
                 let own = libc::getpid();
