@@ -188,7 +188,7 @@ impl Client {
     fn connect_or_start_with(
         paths: &Paths,
         program: &str,
-        start: &dyn Fn() -> Result<(), ClientError>,
+        start: &dyn Fn() -> Result<u32, ClientError>,
     ) -> Result<Self, ClientError> {
         match Self::connect(paths, program) {
             Err(ClientError::Unreachable { .. }) => {}
@@ -206,17 +206,17 @@ impl Client {
             Err(ClientError::Unreachable { .. }) => {}
             other => return other,
         }
-        start()?;
+        let pid = start()?;
         let begun = Instant::now();
         loop {
             match Self::connect(paths, program) {
                 Err(error @ ClientError::Unreachable { .. }) => {
-                    let limit = if is_held(&paths.daemon_lock()) {
-                        STUCK
-                    } else {
-                        START
-                    };
-                    if begun.elapsed() >= limit {
+                    let held = is_held(&paths.daemon_lock());
+                    if !held && !is_alive(pid) {
+                        // It may have ended because another one had just begun: that one answers now.
+                        return Self::connect(paths, program).map_err(|_| ended_at_once(paths));
+                    }
+                    if begun.elapsed() >= if held { STUCK } else { START } {
                         return Err(stuck(paths, error));
                     }
                     thread::sleep(LOOK);
@@ -382,8 +382,36 @@ fn make_private(directory: &Path) -> io::Result<()> {
         .create(directory)
 }
 
+/// Does this child of ours still run? It is waited for by who started it, so it does not linger.
+fn is_alive(pid: u32) -> bool {
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+}
+
+/// Why the daemon that we started is gone, in its own last words.
+fn ended_at_once(paths: &Paths) -> ClientError {
+    let output = fs::read(paths.logs().join(OUTPUT)).unwrap_or_default();
+    let output = String::from_utf8_lossy(&output);
+    let last = output
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty() && !line.starts_with("hint: "));
+    ClientError::Start(match last {
+        Some(line) => format!(
+            "it ended at once: {}",
+            line.strip_prefix("error: ").unwrap_or(line)
+        ),
+        None => "it ended at once and said nothing".to_owned(),
+    })
+}
+
+/// What the daemon writes outside its log, in the directory of the logs.
+const OUTPUT: &str = "daemon.out";
+
 /// Starts the daemon as a program of its own that outlives us.
-fn start_daemon(paths: &Paths) -> Result<(), ClientError> {
+fn start_daemon(paths: &Paths) -> Result<u32, ClientError> {
     let failed = |why: String| ClientError::Start(why);
     let program = std::env::current_exe()
         .map_err(|error| failed(format!("finding this program: {error}")))?;
@@ -397,9 +425,8 @@ fn start_daemon(paths: &Paths) -> Result<(), ClientError> {
         &program,
         &["daemon".into(), "run".into()],
         &[home],
-        Some(&logs.join("daemon.out")),
+        Some(&logs.join(OUTPUT)),
     )
-    .map(drop)
     .map_err(|error| failed(error.to_string()))
 }
 

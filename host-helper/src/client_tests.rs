@@ -92,7 +92,7 @@ fn many_clients_start_one_daemon() {
                 Client::connect_or_start_with(&paths, "cli", &|| {
                     starts.fetch_add(1, Ordering::SeqCst);
                     serve(&paths, PROTOCOL);
-                    Ok(())
+                    Ok(std::process::id())
                 })
                 .unwrap();
             });
@@ -110,12 +110,23 @@ fn a_daemon_that_cannot_start_is_said_with_its_reason() {
         error.unwrap_err().to_string(),
         "starting the daemon: no disk"
     );
-    let error = Client::connect_or_start_with(&paths, "cli", &|| Ok(())).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("starting the daemon: it was started but does not answer"),
-        "{error}"
+    fs::create_dir_all(paths.logs()).unwrap();
+    fs::write(
+        paths.logs().join(OUTPUT),
+        "error: old\nerror: running the daemon: why\nhint: do\n",
+    )
+    .unwrap();
+    let error = Client::connect_or_start_with(&paths, "cli", &|| {
+        let ends = ["-c".into(), "exit 1".into()];
+        Ok(
+            crate::adapters::process::spawn_detached(Path::new("/bin/sh"), &ends, &[], None)
+                .unwrap(),
+        )
+    })
+    .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "starting the daemon: it ended at once: running the daemon: why"
     );
 }
 

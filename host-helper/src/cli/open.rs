@@ -1,16 +1,15 @@
 //! `claustre` alone: opens the dashboard.
 
 use super::{Context, error::CliError};
-use crate::adapters::process::{ErrorOutput, Invocation};
+use crate::adapters::process::Invocation;
 
 /// Inside Zellij it shows the dashboard; outside it starts Zellij with our layout, or attaches to it.
 pub fn run(context: &mut Context) -> Result<(), CliError> {
     context.client()?;
     if std::env::var_os("ZELLIJ").is_some() {
-        // The plugin knows this message: the key binding sends the same one.
         return Invocation::new("zellij")
-            .args(["action", "pipe", "--name", TOGGLE, "--plugin", PLUGIN])
-            .stdin("show\n")
+            .args(["action", "launch-or-focus-plugin", "--floating"])
+            .args(["--move-to-focused-tab", PLUGIN])
             .run()
             .and_then(|finished| finished.require_success())
             .map(drop)
@@ -33,16 +32,30 @@ pub fn run(context: &mut Context) -> Result<(), CliError> {
         )
         .with_hint("claustre setup"));
     }
+    if is_session(SESSION)? {
+        return attach(SESSION);
+    }
     foreground(
         Invocation::new("zellij")
             .args(["--session", SESSION, "--new-session-with-layout"])
             .arg(layout),
     )
-    .or_else(|_| attach(SESSION))
 }
 
-/// Name of the pipe that shows and hides the dashboard.
-const TOGGLE: &str = "toggle";
+/// Is there a Zellij session of this name, running or to be brought back?
+fn is_session(name: &str) -> Result<bool, CliError> {
+    let listed = Invocation::new("zellij")
+        .args(["list-sessions", "--short", "--no-formatting"])
+        .run()
+        .map_err(|error| {
+            CliError::failed("looking for Zellij sessions", error).with_hint(DOCTOR)
+        })?;
+    // It fails where there is none.
+    Ok(listed.stdout_text().lines().any(|line| line.trim() == name))
+}
+
+/// Says what is missing.
+const DOCTOR: &str = "claustre doctor says whether Zellij is there";
 /// Alias of the plugin.
 const PLUGIN: &str = "claustre";
 /// The Zellij session that is started outside Zellij.
@@ -50,23 +63,12 @@ const SESSION: &str = "claustre";
 
 /// Attaches this terminal to a Zellij session.
 pub fn attach(session: &str) -> Result<(), CliError> {
-    foreground(Invocation::new("zellij").args(["attach", "--create", session]))
+    foreground(Invocation::new("zellij").args(["attach", session]))
 }
 
+/// Becomes this program: the shell that started us then has it as its own.
 fn foreground(invocation: Invocation) -> Result<(), CliError> {
     let doing = format!("running {}", invocation.display());
-    let mut child = invocation
-        .spawn_foreground(ErrorOutput::Terminal)
-        .map_err(|error| {
-            CliError::failed(&doing, error)
-                .with_hint("claustre doctor says whether Zellij is there")
-        })?;
-    let status = child
-        .wait()
-        .map_err(|error| CliError::failed(&doing, error))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(CliError::failed(&doing, status))
-    }
+    let error = invocation.exec();
+    Err(CliError::failed(&doing, error).with_hint(DOCTOR))
 }

@@ -113,10 +113,10 @@ impl Ui {
             return Ok(());
         }
         if !self.interactive {
-            return Err(
-                CliError::usage(format!("{question} Nobody is there to be asked"))
-                    .with_hint("add --yes"),
-            );
+            return Err(CliError::usage(format!(
+                "not confirmed, nobody is there to be asked: {question}"
+            ))
+            .with_hint("add --yes"));
         }
         eprint!("{} [y/N] ", terminal_safe(question));
         let mut answer = String::new();

@@ -61,4 +61,15 @@ impl Invocation {
         }
         command.spawn().map_err(|error| self.start_error(error))
     }
+
+    /// Becomes the program, with our terminal, input and output. Returns only if it cannot.
+    pub fn exec(self) -> ProcessError {
+        let mut command = self.command(false);
+        command
+            .stdin(Stdio::inherit())
+            .stdout(Stdio::inherit())
+            .stderr(Stdio::inherit());
+        let error = command.exec();
+        self.start_error(error)
+    }
 }
