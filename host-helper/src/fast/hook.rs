@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{
     parent::Callers,
     print, read_limited,
-    report::{DEADLINE, Delivery, Patience, Reporter},
+    report::{Delivery, Patience, Reporter},
 };
 
 /// Longest input that is passed on whole, in bytes.
@@ -63,20 +63,12 @@ fn ask(reporter: &Reporter, line: &[u8]) -> Delivery {
     let patience = Patience::WhileWaitedFor(&callers);
     let mut lost: Option<Instant> = None;
     loop {
-        let offered = Instant::now();
-        let delivery = reporter.offer(line, &patience);
-        if delivery != Delivery::Missed {
-            return delivery;
-        }
-        let had_it = offered.elapsed() > DEADLINE * 2;
-        lost = match lost {
+        match (reporter.offer(line, &patience), lost) {
+            (Delivery::Lost, _) => lost = Some(Instant::now()),
+            (Delivery::Missed, Some(since)) if since.elapsed() < RECONNECT => {}
             // There is no daemon at all: the dialog of the client is the place to answer.
-            None if !had_it => break,
-            Some(since) if !had_it => Some(since),
-            _ => Some(Instant::now()),
-        };
-        if lost.is_none_or(|since| since.elapsed() > RECONNECT) {
-            break;
+            (Delivery::Missed, _) => break,
+            (delivery, _) => return delivery,
         }
         if callers.gone_within(PAUSE) {
             return Delivery::Abandoned;

@@ -12,6 +12,7 @@ use claustre_protocol::{
 };
 
 use super::*;
+use crate::fast::report::DEADLINE;
 use crate::paths::Paths;
 
 struct Home {
@@ -183,6 +184,27 @@ fn a_permission_waits_longer_than_the_deadline() {
     );
     assert!(waited >= passed);
     server.join().unwrap();
+    assert!(home.spooled().is_empty());
+}
+
+#[test]
+fn a_permission_finds_a_daemon_that_was_started_again() {
+    let home = home();
+    let first = home.serve(|stream, _| drop(stream));
+    let (data, _) = embed(br#"{"hook_event_name":"PermissionRequest"}"#, false);
+    let line = home.reporter.line_of_json("hook", &data);
+    let reporter = home.reporter.clone();
+    let waiting = thread::spawn(move || ask(&reporter, &line));
+    first.join().unwrap();
+    std::fs::remove_file(home.paths.daemon_socket()).unwrap();
+    let second = home.serve(|stream, _| reply(&stream, Some("deny")));
+    second.join().unwrap();
+    assert_eq!(
+        waiting.join().unwrap(),
+        Delivery::Taken(ReportAnswer {
+            print: Some("deny".into())
+        })
+    );
     assert!(home.spooled().is_empty());
 }
 

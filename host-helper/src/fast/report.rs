@@ -54,6 +54,8 @@ pub enum Delivery {
     Refused,
     /// No daemon took it in time.
     Missed,
+    /// A daemon had it and went away without an answer.
+    Lost,
     /// The client that waited for the answer is gone.
     Abandoned,
 }
@@ -127,7 +129,7 @@ impl Reporter {
     /// Hands the line to the daemon; where it is not taken in time, to the spool.
     pub fn deliver(&self, line: &[u8], patience: &Patience<'_>) -> Delivery {
         let delivery = self.offer(line, patience);
-        if delivery == Delivery::Missed {
+        if matches!(delivery, Delivery::Missed | Delivery::Lost) {
             // A full disk is the one thing that loses a report, and there is nobody to tell.
             drop(self.spool(line));
         }
@@ -300,14 +302,14 @@ fn read_answer(
             return Delivery::Missed;
         }
         match stream.read(&mut chunk) {
-            Ok(0) => return Delivery::Missed,
+            Ok(0) => return Delivery::Lost,
             Ok(read) => received.extend_from_slice(chunk.get(..read).unwrap_or_default()),
             Err(error)
                 if matches!(
                     error.kind(),
                     io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
                 ) => {}
-            Err(_) => return Delivery::Missed,
+            Err(_) => return Delivery::Lost,
         }
     }
 }
