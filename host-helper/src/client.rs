@@ -80,7 +80,8 @@ impl ClientError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Stuck { .. } | Self::Version { .. } => Some("claustre daemon restart".to_owned()),
-            Self::Unreachable { .. } | Self::Start(_) => {
+            Self::Unreachable { .. } => Some("claustre daemon start".to_owned()),
+            Self::Start(_) => {
                 Some("claustre doctor says what is wrong; the daemon's log is in logs/".to_owned())
             }
             Self::Lost(_) => Some("claustre daemon status says whether it still runs".to_owned()),

@@ -67,6 +67,8 @@ struct Launcher {
     worktree: Option<std::path::PathBuf>,
     /// There is nothing on disk to continue.
     nothing_to_resume: bool,
+    /// The last try to continue failed soon, for a reason that we do not know.
+    resume_failed: bool,
 }
 
 /// Runs the launcher of the session that the argument names.
@@ -104,6 +106,7 @@ pub fn run(argument: Option<OsString>) -> ExitCode {
         restarts: Restarts::default(),
         worktree: None,
         nothing_to_resume: false,
+        resume_failed: false,
         paths,
         session,
         token,
@@ -169,6 +172,7 @@ impl Launcher {
     /// Reports how the client ended and decides what comes next.
     fn after(&mut self, ended: &Ended, resumed: bool, leaves_shell: bool) -> Next {
         let soon = ended.lasted < SOON;
+        self.resume_failed = resumed && soon && ended.code.is_some_and(|code| code != 0);
         self.reporter.report(&ReportBody::ClientExited {
             code: ended.code,
             signal: ended.signal,
@@ -229,6 +233,9 @@ impl Launcher {
         let keys = self.pane.terminal.is_there();
         say(match (keys, self.nothing_to_resume) {
             (false, _) => "waiting to be told to continue",
+            (true, false) if self.resume_failed => {
+                "Enter continues the conversation, n begins it anew under the same id, s opens a shell, q closes"
+            }
             (true, false) => "Enter continues the conversation, s opens a shell, q closes",
             (true, true) => {
                 "Enter begins the conversation anew under the same id, s opens a shell, q closes"
@@ -241,7 +248,10 @@ impl Launcher {
                 break Next::End;
             }
             if !woken.orders.is_empty() {
-                break Next::Start { resume: true };
+                // An order to continue what was never begun is an order to begin.
+                break Next::Start {
+                    resume: !self.nothing_to_resume,
+                };
             }
             if woken.key {
                 match terminal::key() {
@@ -250,6 +260,7 @@ impl Launcher {
                             resume: !self.nothing_to_resume,
                         };
                     }
+                    Some(b'n') if self.resume_failed => break Next::Start { resume: false },
                     Some(b's') if self.worktree.is_some() => break Next::Shell,
                     Some(b'q') | None => break Next::End,
                     Some(_) => {}

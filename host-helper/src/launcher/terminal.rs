@@ -88,6 +88,6 @@ pub fn key() -> Option<u8> {
 /// Says something in the pane.
 pub fn say(text: &str) {
     let mut output = io::stdout().lock();
-    drop(writeln!(output, "claustre: {text}\r"));
+    drop(writeln!(output, "claustre: {text}"));
     drop(output.flush());
 }
