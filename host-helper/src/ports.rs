@@ -138,12 +138,22 @@ pub trait Workspace: Send + Sync {
     ///
     /// # Errors
     /// It is not a linked worktree of ours, is locked, or its work could not be kept.
-    fn remove(&self, repository: &std::path::Path, path: &std::path::Path, snapshot: &str) -> Result<RemovalFacts, PortError>;
+    fn remove(
+        &self,
+        repository: &std::path::Path,
+        path: &std::path::Path,
+        snapshot: &str,
+    ) -> Result<RemovalFacts, PortError>;
     /// Brings a removed worktree back.
     ///
     /// # Errors
     /// The snapshot is gone, or its place is taken.
-    fn restore(&self, repository: &std::path::Path, path: &std::path::Path, snapshot: &str) -> Result<PathBuf, PortError>;
+    fn restore(
+        &self,
+        repository: &std::path::Path,
+        path: &std::path::Path,
+        snapshot: &str,
+    ) -> Result<PathBuf, PortError>;
     /// Counts what differs from the commit it started from.
     ///
     /// # Errors
@@ -233,6 +243,16 @@ pub trait Agent: Send {
     fn know(&mut self, known: KnownSession);
     /// An ask was answered through Claustre: it is not on the screen any more.
     fn answered(&mut self, session: SessionId, ask: AskId);
+    /// The text that a waiting hook prints once its ask was closed so; none = nothing. Called before [`Agent::answered`].
+    fn answer_text(
+        &mut self,
+        session: SessionId,
+        ask: AskId,
+        outcome: AskOutcome,
+        text: Option<&str>,
+    ) -> Option<String>;
+    /// When a look is due although nothing happens: a client that started should have been heard of by then.
+    fn next_look(&self) -> Option<Timestamp>;
     /// The session is closed.
     fn forget(&mut self, session: SessionId);
     /// The directory whose changes are worth a [`Agent::look`].
@@ -265,12 +285,6 @@ pub struct KnownAsk {
     pub title: String,
     /// Since when.
     pub since: Timestamp,
-}
-
-/// The text that a waiting hook prints once its ask was answered; none = nothing.
-pub trait AnswerText: Send + Sync {
-    /// By outcome, with the reason or answer.
-    fn text(&self, outcome: AskOutcome, text: Option<&str>) -> Option<String>;
 }
 
 /// What opening a pane needs.

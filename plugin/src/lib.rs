@@ -1,7 +1,29 @@
-//! The dashboard as a pure library: `update(&mut Model, Msg) -> Vec<Effect>` and `view(&Model) -> Buffer`.
+//! The dashboard as a pure library: `update(&mut Model, Msg) -> Vec<Effect>` and `view(&Model, &mut Buffer)`.
 //!
 //! Nothing here knows Zellij, a clock or a socket: the wasm shell (`main.rs`, `shell/`) and later the native
 //! `claustre dashboard` feed it messages and carry out its effects.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`msg`], [`effect`] | what goes in and what comes out |
+//! | [`model`] | what is on the screen |
+//! | [`update`](mod@update) | what each message changes |
+//! | [`keymap`] | every key, in one table |
+//! | [`view`](mod@view) | the drawing |
+//! | [`theme`] | styles by meaning, marks of statuses |
+//! | [`text`] | columns, cutting, wrapping, cleaning |
+//! | [`link`] | the plugin's end of the link to the daemon |
+//! | [`timers`] | deadlines over Zellij's one-shot timers |
+//! | [`ansi`] | a drawn buffer as terminal text |
 
+pub mod ansi;
 pub mod effect;
+pub mod keymap;
+pub mod link;
+pub mod model;
 pub mod msg;
+pub mod text;
+pub mod theme;
+pub mod timers;
+pub mod update;
+pub mod view;

@@ -1,1 +1,22 @@
-fn main() {}
+//! The Zellij plugin: the one binary that speaks Zellij's plugin interface.
+//!
+//! All that it shows and decides lives in the library, which is pure and tested natively. Zellij's crate builds only for
+//! wasm, so on every other target this program says how the plugin is built and ends.
+
+#[cfg(target_family = "wasm")]
+mod shell;
+#[cfg(all(target_family = "wasm", claustre_own_start))]
+mod start;
+
+#[cfg(target_family = "wasm")]
+use shell::Shell;
+#[cfg(target_family = "wasm")]
+use zellij_tile::prelude::{ZellijPlugin, register_plugin, report_panic};
+
+#[cfg(target_family = "wasm")]
+register_plugin!(Shell);
+
+#[cfg(not(target_family = "wasm"))]
+fn main() {
+    println!("The Claustre plugin runs inside Zellij; `cargo xtask build-plugin` builds it.");
+}

@@ -12,8 +12,10 @@
 //! | [`rpc`] | JSON-RPC 2.0 lines, hello, error codes |
 //! | [`dashboard`] | what the dashboard draws: cards, header and their changes |
 //! | [`link`] | the lines between the daemon and the plugin |
+//! | [`base64`] | bytes in text lines |
 //! | [`hook`] | what the short-lived children of a session report |
 
+pub mod base64;
 pub mod dashboard;
 pub mod hook;
 pub mod ids;

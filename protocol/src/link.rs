@@ -1,7 +1,7 @@
 //! The lines between the daemon and the plugin, over two `zellij pipe` children.
 //!
 //! `down` carries [`ToPlugin`] lines (daemon → plugin), `up` carries [`FromPlugin`] lines (plugin → daemon). Every line is one JSON
-//! object of at most [`MAX_LINE`] bytes. The plugin keeps nothing that cannot be sent again: after any break the daemon answers the
+//! object of at most [`MAX_LINE`] bytes ([`MAX_UP_LINE`] from the plugin). The plugin keeps nothing that cannot be sent again: after any break the daemon answers the
 //! next hello with a reset.
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,20 @@ pub const PIPE_TO_PLUGIN: &str = "claustre-to-plugin";
 pub const PIPE_FROM_PLUGIN: &str = "claustre-from-plugin";
 /// Name of the message that the key binding sends.
 pub const MESSAGE_TOGGLE: &str = "toggle";
+
+/// Longest line from the plugin, in bytes: a task's prompt is in it as it was typed. It costs the plugin 40 ms to send.
+pub const MAX_UP_LINE: usize = 256 * 1024;
+/// Longest text that [`PaneAction::Read`] gives, in bytes.
+pub const MAX_READ: usize = 16 * 1024;
+/// Milliseconds between two heartbeats of an instance.
+pub const HEARTBEAT_MILLIS: u64 = 2_000;
+
+/// First and only line into [`PIPE_FROM_PLUGIN`]; the plugin then holds the pipe open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// The epoch of the link.
+    pub epoch: u64,
+}
 
 /// One plugin instance: `<plugin id>-<client id>` inside one Zellij server.
 pub type Instance = String;
@@ -79,8 +93,12 @@ pub enum ToPlugin {
         /// Does it tell of a failure?
         error: bool,
     },
-    /// Are you there? Answered by a heartbeat.
-    Ping {},
+    /// Are you there? Answered by a heartbeat, or by a hello of an instance that is new on this link.
+    Ping {
+        /// Zellij's id of the pipe that takes the plugin's lines: an instance that loaded later has not seen it opened.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pipe: Option<String>,
+    },
 }
 
 /// What only Zellij can do, done by the leader.
@@ -170,6 +188,9 @@ pub enum FromPlugin {
         server_pid: u32,
         /// The epoch of the link it answers.
         epoch: u64,
+        /// Zellij's id of the pipe it answers on.
+        #[serde(default)]
+        pipe: String,
     },
     /// Still there; sent every two seconds and as answer to a ping.
     Heartbeat {

@@ -3,3 +3,4 @@
 pub mod claude;
 pub mod git;
 pub mod process;
+pub mod zellij;

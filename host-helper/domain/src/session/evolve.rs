@@ -396,6 +396,8 @@ pub struct Message {
     pub text: String,
     /// When it was queued.
     pub queued_at: Option<Timestamp>,
+    /// Tells messages that were queued in the same millisecond apart.
+    pub queued_counter: u32,
     /// Where it is.
     pub state: MessageState,
 }
@@ -408,6 +410,7 @@ impl Message {
             session: None,
             text: String::new(),
             queued_at: None,
+            queued_counter: 0,
             state: MessageState::Waiting,
         }
     }
@@ -419,6 +422,7 @@ impl Message {
                 self.session = Some(*session);
                 self.text.clone_from(text);
                 self.queued_at = Some(recorded.at());
+                self.queued_counter = recorded.hlc.reading.counter;
             }
             Event::MessageDelivered { .. } => self.state = MessageState::Delivered,
             // Delivery is the stronger fact: a message that both arrived and was given up has arrived.

@@ -226,6 +226,13 @@ pub fn unmet_dependencies(world: &dyn World, task: &Task) -> Vec<Task> {
         .collect()
 }
 
+/// The title of a dependency that still must be done.
+pub fn unmet_dependencies_in(dependency: Option<&Task>) -> Option<String> {
+    dependency
+        .filter(|other| other.exists() && other.status_now() != TaskStatus::Done)
+        .map(|other| other.title.value())
+}
+
 fn unknown(doing: &str, task: TaskId) -> Rejection {
     Rejection::not_found(doing, format!("there is no task {}", task.short()))
         .hint("claustre task list shows them")

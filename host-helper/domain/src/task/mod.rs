@@ -3,10 +3,11 @@
 mod decide;
 mod edit;
 mod evolve;
+pub mod prompt;
 mod react;
 mod transition;
 
-pub use decide::{decide, unmet_dependencies};
+pub use decide::{decide, unmet_dependencies, unmet_dependencies_in};
 pub use evolve::{Standing, Subtask, Task};
 pub use react::react;
 pub use transition::{may_move, move_to};

@@ -426,6 +426,14 @@ fn what_no_hook_reports() {
         &ProcessState::Gone { at: at(4000) },
         "error/crashed process @4000",
     );
+    let again = [&turn[..], &[(9000, prompt())]].concat();
+    check(
+        "a new prompt after Esc",
+        &again,
+        registry(5000, RegistryStatus::Idle),
+        ALIVE,
+        "working/- hook @9000",
+    );
     let late = [&turn[..], &[(5030, bash("PostToolUse"))]].concat();
     check(
         "a late hook after Esc",

@@ -95,6 +95,8 @@ pub enum HookEvent {
     QuestionAsked {
         /// In the order asked.
         questions: Vec<Question>,
+        /// The tool's input exactly as it came, for the answer; never to be shown.
+        raw_input: Value,
     },
     /// The client told the user something.
     Notified {
@@ -360,7 +362,10 @@ fn permission_request(wire: &WireHook, tool: ToolCall, cwd: &std::path::Path) ->
     if tool.name == "AskUserQuestion" {
         let questions = questions(&wire.tool_input);
         if !questions.is_empty() {
-            return HookEvent::QuestionAsked { questions };
+            return HookEvent::QuestionAsked {
+                questions,
+                raw_input: wire.tool_input.clone(),
+            };
         }
     }
     HookEvent::PermissionRequested {

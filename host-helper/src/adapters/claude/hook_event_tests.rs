@@ -237,7 +237,7 @@ fn a_question_is_told_from_a_permission() {
         json!({"hook_event_name": "PermissionRequest", "tool_name": "AskUserQuestion",
         "tool_input": {"questions": questions}}),
     );
-    let HookEvent::QuestionAsked { questions } = hook.event else {
+    let HookEvent::QuestionAsked { questions, .. } = hook.event else {
         panic!("not a question")
     };
     assert_eq!(questions[0].question, "Which one?");

@@ -95,6 +95,10 @@ impl HookState {
             },
             HookEvent::PromptSubmitted { .. } => {
                 self.enter(Phase::Working, at);
+                if at == self.heard_at {
+                    // A new turn, even if the last one ended unheard (Esc).
+                    self.since = at;
+                }
                 self.close_all();
             }
             HookEvent::ToolStarted { .. } => self.work(is_subagent, at),
@@ -116,7 +120,7 @@ impl HookState {
                 self.work(is_subagent, at);
                 self.open(false, &tool.name, &tool.summary, hook, at);
             }
-            HookEvent::QuestionAsked { questions } => {
+            HookEvent::QuestionAsked { questions, .. } => {
                 self.work(is_subagent, at);
                 let question = questions
                     .first()

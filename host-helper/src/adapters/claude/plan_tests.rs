@@ -273,3 +273,17 @@ fn the_mode_follows_the_work_unless_the_user_wrote_one() {
         BypassPermissions
     );
 }
+
+/// The limit is the kernel's, so the kernel is asked.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_argument_of_the_limit_is_the_first_that_cannot_be_executed() {
+    let starts = |length: usize| {
+        std::process::Command::new("true")
+            .arg("x".repeat(length))
+            .status()
+            .is_ok()
+    };
+    assert!(starts(ARGUMENT_LIMIT - 1));
+    assert!(!starts(ARGUMENT_LIMIT));
+}

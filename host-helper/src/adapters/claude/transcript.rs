@@ -133,9 +133,22 @@ impl TranscriptState {
         }
         file.seek(SeekFrom::Start(offset)).map_err(failed)?;
         let mut reader = BufReader::with_capacity(64 * 1024, file);
+        let result = self.read_lines(&mut reader, &mut offset, is_main, found);
+        self.offsets.insert(path.to_owned(), offset);
+        result.map_err(failed)
+    }
+
+    /// Takes in every whole line; `offset` always stands behind the last one taken.
+    fn read_lines(
+        &mut self,
+        reader: &mut impl BufRead,
+        offset: &mut u64,
+        is_main: bool,
+        found: &mut Read,
+    ) -> io::Result<()> {
         let mut line = Vec::new();
-        while let Some(size) = next_line(&mut reader, &mut line).map_err(failed)? {
-            offset = offset.saturating_add(size);
+        while let Some(size) = next_line(reader, &mut line)? {
+            *offset = offset.saturating_add(size);
             found.lines = found.lines.saturating_add(1);
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
@@ -147,7 +160,6 @@ impl TranscriptState {
                 Ok(_) | Err(_) => found.bad_lines = found.bad_lines.saturating_add(1),
             }
         }
-        self.offsets.insert(path.to_owned(), offset);
         Ok(())
     }
 

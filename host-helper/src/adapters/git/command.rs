@@ -140,8 +140,9 @@ impl Git {
         invocation
     }
 
-    /// What has to be overridden in the repository of `cwd`.
-    fn overrides(&self, cwd: &Path) -> Result<Vec<guard::Setting>, GitError> {
+    /// What has to be overridden in the repository of `cwd`, and whether missing objects may not
+    /// be fetched there.
+    fn overrides(&self, cwd: &Path) -> Result<(Vec<guard::Setting>, bool), GitError> {
         let finished = self
             .invocation(cwd, &guard::overrides(&[]))
             .args([
@@ -155,11 +156,11 @@ impl Git {
         match finished.status.code() {
             Some(0) if finished.stdout_cut => Err(GitError::Tampered(cwd.to_owned())),
             Some(0) => match guard::parse(&finished.stdout) {
-                Some(found) => Ok(guard::overrides(&found)),
+                Some(found) => Ok((guard::overrides(&found), guard::names_fetch_program(&found))),
                 None => Err(GitError::Tampered(cwd.to_owned())),
             },
             // Nothing matches.
-            Some(1) => Ok(guard::overrides(&[])),
+            Some(1) => Ok((guard::overrides(&[]), false)),
             _ => Err(finished.into_error().into()),
         }
     }
@@ -194,7 +195,7 @@ impl Call<'_> {
 
     /// Runs it; a failing exit code is left to the caller.
     pub(super) fn finish(self) -> Result<Finished, GitError> {
-        let settings = self.git.overrides(self.cwd)?;
+        let (settings, no_lazy_fetch) = self.git.overrides(self.cwd)?;
         let mut invocation = self
             .git
             .invocation(self.cwd, &settings)
@@ -202,6 +203,9 @@ impl Call<'_> {
             .args(self.args)
             .stdin(self.stdin)
             .time_limit(self.limit);
+        if no_lazy_fetch {
+            invocation = invocation.env("GIT_NO_LAZY_FETCH", "1");
+        }
         for (name, value) in self.env {
             invocation = invocation.env(name, value);
         }

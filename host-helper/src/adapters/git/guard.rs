@@ -77,14 +77,22 @@ pub(super) fn overrides(found: &[Found]) -> Vec<Setting> {
     settings.extend(filters(found));
     settings.extend(credential_helpers(found));
     for setting in found.iter().filter(|setting| !setting.is_the_users()) {
-        if setting.key.starts_with("remote.") && setting.key.ends_with(".uploadpack") {
-            settings.push((setting.key.clone(), "git-upload-pack".into()));
-        }
         if setting.key.starts_with("remote.") && setting.key.ends_with(".vcs") {
             settings.push((setting.key.clone(), String::new()));
         }
     }
     settings
+}
+
+/// Whether the repository names a program to fetch with. Of that key git takes the first value,
+/// so it cannot be overridden: our own fetch names the program as an argument, and the fetch of
+/// a missing object, which any call can start, must be switched off.
+pub(super) fn names_fetch_program(found: &[Found]) -> bool {
+    found.iter().any(|setting| {
+        !setting.is_the_users()
+            && setting.key.starts_with("remote.")
+            && setting.key.ends_with(".uploadpack")
+    })
 }
 
 /// The user's own ssh command or plain ssh, told never to ask and not to hang.
@@ -220,7 +228,6 @@ mod tests {
             ("local", "core.sshcommand", "evil"),
             ("global", "credential.https://h.helper", "store"),
             ("local", "credential.helper", "!evil"),
-            ("local", "remote.o.uploadpack", "evil"),
         ]);
         assert!(
             value(&settings, "core.sshCommand")
@@ -231,10 +238,6 @@ mod tests {
         assert_eq!(
             value(&settings, "credential.https://h.helper"),
             Some("store")
-        );
-        assert_eq!(
-            value(&settings, "remote.o.uploadpack"),
-            Some("git-upload-pack")
         );
     }
 }

@@ -5,6 +5,7 @@
 //! Nothing here deletes what it did not make, and nothing is removed before it is kept in a
 //! snapshot under `refs/claustre/trash/`.
 
+mod base;
 mod command;
 mod error;
 pub mod exclude;

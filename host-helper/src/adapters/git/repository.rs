@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::remove::admin_dir;
 use super::worktree_list;
 use super::{Git, GitError};
 use crate::adapters::process::FailureReason;
@@ -135,36 +136,44 @@ fn explain(error: GitError, path: &Path) -> GitError {
     }
 }
 
-/// The main checkout by the list of worktrees. It must hold the common directory in a place
-/// where git would look for it, so that a planted `core.worktree` cannot name any directory.
+/// The main checkout by the list of worktrees, or else the checkout that `path` is in. Its `.git`
+/// must lead to the common directory, so that a planted `core.worktree` cannot name any directory.
 fn main_checkout(git: &Git, path: &Path, common_dir: &Path) -> Result<PathBuf, GitError> {
     let listed = worktree_list::list(git, path)?;
     if let Some(main) = listed.first().filter(|main| !main.bare)
-        && let Ok(main_path) = main.path.canonicalize()
-        && let Ok(own) = git
-            .call(&main_path, "rev-parse")
-            .args([
-                "--path-format=absolute",
-                "--git-common-dir",
-                "--show-toplevel",
-            ])
-            .text()
-        && let Some((own_common_dir, toplevel)) = own.split_once('\n')
-        && canonical(Path::new(own_common_dir))? == common_dir
-        && canonical(Path::new(toplevel))? == main_path
+        && let Ok(main) = main.path.canonicalize()
+        && leads_to(&main, common_dir)
+        && toplevel(git, &main).is_ok_and(|toplevel| toplevel == main)
     {
-        return Ok(main_path);
+        return Ok(main);
     }
-    let toplevel = git
-        .call(path, "rev-parse")
-        .args(["--path-format=absolute", "--show-toplevel"])
-        .text()?;
-    let toplevel = canonical(Path::new(&toplevel))?;
-    if canonical(path)?.starts_with(&toplevel) {
+    let toplevel = toplevel(git, path)?;
+    if canonical(path)?.starts_with(&toplevel) && leads_to(&toplevel, common_dir) {
         Ok(toplevel)
     } else {
         Err(GitError::Tampered(path.to_owned()))
     }
+}
+
+fn toplevel(git: &Git, path: &Path) -> Result<PathBuf, GitError> {
+    let call = git
+        .call(path, "rev-parse")
+        .args(["--path-format=absolute", "--show-toplevel"]);
+    canonical(Path::new(&call.text()?))
+}
+
+/// Whether the `.git` of a checkout is the common directory, or a file that names it or a linked
+/// worktree's directory in it.
+fn leads_to(checkout: &Path, common_dir: &Path) -> bool {
+    let own = checkout.join(".git");
+    let git_dir = if own.is_dir() {
+        own.canonicalize().ok()
+    } else {
+        admin_dir(checkout).ok()
+    };
+    git_dir.is_some_and(|git_dir| {
+        git_dir == common_dir || git_dir.parent() == Some(&common_dir.join("worktrees"))
+    })
 }
 
 /// `origin` first, else the only one, else in git's order.

@@ -1,5 +1,7 @@
 //! A repository whose configuration wants to run a program at every occasion.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
@@ -147,25 +149,79 @@ fn no_call_runs_what_a_repository_planted() {
     assert_eq!(read(back.path.join("new.txt")), "changed\n");
     untouched("restore");
     snapshot::delete(&world.git, &world.repo, &full).unwrap();
-    for remote in [
-        "ext::sh -c touch% MARKER",
+
+    // Another repository's objects, whose refs a fetch would ask a program for.
+    write(
+        world.repo.join(".git/objects/info/alternates"),
+        library.join(".git/objects").to_str().unwrap(),
+    );
+    let asking = server_that_asks_for_a_password();
+    for (at, remote) in [
+        &format!("ext::sh -c touch% {}", marker.display()),
         "ssh://127.0.0.1:1/x",
-        "https://127.0.0.1:1/x",
-    ] {
-        let remote = remote.replace("MARKER", marker.to_str().unwrap());
-        world.raw(&world.repo, &["config", "remote.origin.url", &remote]);
-        let branch = format!("task/{}", remote.len());
+        "git://127.0.0.1:1/x",
+        &asking,
+    ]
+    .iter()
+    .enumerate()
+    {
+        world.raw(&world.repo, &["config", "remote.origin.url", remote]);
+        let request = world.request(&format!("task/remote-{at}"));
         assert_eq!(
-            worktree::create(&world.git, &world.request(&branch))
-                .unwrap()
-                .notes
-                .len(),
+            worktree::create(&world.git, &request).unwrap().notes.len(),
             1
         );
-        untouched("fetch");
+        untouched(remote);
     }
 
     // The traps do work: plain git steps into them.
     world.plain(&back.path, &["diff"]).run().unwrap();
     assert!(marker.exists());
+}
+
+/// Answers every request as one that needs a name and a password, so that git looks for helpers.
+fn server_that_asks_for_a_password() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\n\
+                Content-Length: 0\r\nConnection: close\r\n\r\n";
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    url
+}
+
+#[test]
+fn a_missing_object_is_not_fetched_by_a_planted_program() {
+    let world = World::new();
+    let tree = "100644 blob 1234567890123456789012345678901234567890\tmissing.txt\n";
+    let made = world
+        .plain(&world.repo, &["mktree", "--missing"])
+        .stdin(tree)
+        .run()
+        .unwrap();
+    let commit = world.raw(
+        &world.repo,
+        &["commit-tree", made.stdout_text().trim(), "-m", "x"],
+    );
+    world.raw(&world.repo, &["update-ref", "refs/heads/lazy", &commit]);
+    let library = world.home.join("library");
+    world.init(&library);
+    let marker = plant(&world);
+    let script = world.home.join("evil.sh");
+    for (key, value) in [
+        ("remote.evil.url", library.to_str().unwrap()),
+        ("remote.evil.promisor", "true"),
+        ("remote.evil.uploadpack", script.to_str().unwrap()),
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.partialClone", "evil"),
+    ] {
+        world.raw(&world.repo, &["config", key, value]);
+    }
+    assert!(worktree::create(&world.git, &world.request("lazy")).is_err());
+    assert!(!marker.exists(), "{}", fs::read_to_string(&marker).unwrap());
 }

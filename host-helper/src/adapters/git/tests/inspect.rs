@@ -91,3 +91,43 @@ fn status_and_diff_count_what_a_reader_would() {
     let now = status(&world.git, &tree.path).unwrap();
     assert_eq!((now.ahead, now.behind, now.unpushed), (1, 0, true));
 }
+
+#[test]
+fn other_layouts_work_and_a_planted_work_tree_does_not() {
+    let world = World::new();
+    // Worktrees of a bare repository, as some people keep them.
+    let top = world.home.join("top");
+    world.raw(
+        &world.home,
+        &[
+            "clone",
+            "-q",
+            "--bare",
+            world.repo.to_str().unwrap(),
+            "top/.bare",
+        ],
+    );
+    world.raw(
+        &top.join(".bare"),
+        &["worktree", "add", "-q", "../main", "main"],
+    );
+    assert_eq!(
+        inspect(&world.git, &top.join("main")).unwrap().root,
+        top.join("main")
+    );
+    // A git directory kept elsewhere.
+    let args = ["init", "-q", "--separate-git-dir", "elsewhere", "apart"];
+    world.raw(&world.home, &args);
+    let apart = world.home.join("apart");
+    world.commit(&apart, "first");
+    assert_eq!(inspect(&world.git, &apart).unwrap().root, apart);
+
+    for planted in [world.home.as_path(), world.repo.parent().unwrap()] {
+        world.raw(
+            &world.repo,
+            &["config", "core.worktree", planted.to_str().unwrap()],
+        );
+        let error = inspect(&world.git, &world.repo).unwrap_err();
+        assert!(matches!(error, GitError::Tampered(_)), "{error}");
+    }
+}

@@ -1,0 +1,361 @@
+//! The terminals that sessions run in, behind one port, so that tmux can stand where Zellij stands.
+//!
+//! With Zellij everything goes through the plugin where it answers: it disturbs nobody's view and takes a millisecond. Where
+//! it does not (it is not set up, or waits for its permission) the command line does the same.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use claustre_protocol::{
+    base64,
+    ids::SessionId,
+    link::{ActionResult, PaneAction},
+};
+use tokio::time::sleep;
+
+use super::{
+    cli::{Zellij, ZellijError},
+    layout,
+    link::{LinkError, LinkHandle, LinkKey, Links},
+};
+
+/// The session that is made where Zellij does not run.
+pub const BACKGROUND_SESSION: &str = "claustre";
+
+/// How long the plugin of a new session may take to call.
+const PLUGIN_WAIT: Duration = Duration::from_secs(5);
+/// How long a new tab may take to be listed.
+const TAB_WAIT: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Why it did not work.
+#[derive(Debug, thiserror::Error)]
+pub enum MultiplexerError {
+    /// The command line failed.
+    #[error(transparent)]
+    Zellij(#[from] ZellijError),
+    /// The plugin could not.
+    #[error(transparent)]
+    Link(LinkError),
+    /// It was ordered, and nobody knows whether it happened: look whether the launcher reports before ordering it again.
+    #[error("{0}: it is not known whether it happened")]
+    Unknown(&'static str),
+    /// The pane is not there.
+    #[error("looking for pane {pane} of Zellij session {session}: there is none")]
+    NoPane {
+        /// The Zellij session.
+        session: String,
+        /// The terminal pane.
+        pane: u32,
+    },
+    /// Our own layout is broken.
+    #[error("making the layout of a tab: {0}")]
+    Layout(String),
+}
+
+/// Where a session runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PanePlace {
+    /// Name of the Zellij session.
+    pub session: String,
+    /// Process id of its server, where known: panes are counted anew by each.
+    pub server_pid: Option<u32>,
+    /// The terminal pane.
+    pub pane: u32,
+}
+
+/// A session to be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenSession {
+    /// Whose.
+    pub session: SessionId,
+    /// The Zellij session to open it in; none = wherever somebody looks, or a new one in the background.
+    pub zellij_session: Option<String>,
+    /// `{project}:{branch}`.
+    pub name: String,
+    /// The launcher and its arguments.
+    pub argv: Vec<String>,
+    /// The directory.
+    pub cwd: String,
+    /// With a shell beside it?
+    pub shell: bool,
+}
+
+/// A session that was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// The Zellij session.
+    pub session: String,
+    /// Its server, where known.
+    pub server_pid: Option<u32>,
+    /// The pane, where known by now; the launcher reports it in any case.
+    pub pane: Option<u32>,
+    /// Has it a tab of its own? Otherwise it gets one by [`Multiplexer::adopt`] when somebody attaches.
+    pub own_tab: bool,
+}
+
+/// What a call to a [`Multiplexer`] gives.
+pub type Pending<'call, Value> = Pin<Box<dyn Future<Output = Result<Value, MultiplexerError>> + Send + 'call>>;
+
+/// The terminals that sessions run in.
+pub trait Multiplexer: Send + Sync {
+    /// Starts a launcher in a place of its own, without moving anybody's focus.
+    fn open_session(&self, open: OpenSession) -> Pending<'_, Opened>;
+    /// Gives panes that run in the background their own tabs; the pairs are pane and tab name.
+    fn adopt(&self, session: String, panes: Vec<(u32, String)>) -> Pending<'_, ()>;
+    /// Shows the pane and gives it the focus.
+    fn focus(&self, place: PanePlace) -> Pending<'_, ()>;
+    /// Closes the pane, and its tab if it carries this name (with or without a mark). One that is closed already is no error.
+    fn close(&self, place: PanePlace, name: String) -> Pending<'_, ()>;
+    /// Names the tab of the pane.
+    fn rename(&self, place: PanePlace, name: String) -> Pending<'_, ()>;
+    /// Writes bytes into the pane, as if they were typed.
+    fn write(&self, place: PanePlace, bytes: Vec<u8>) -> Pending<'_, ()>;
+    /// The text on the pane's screen.
+    fn read(&self, place: PanePlace) -> Pending<'_, String>;
+    /// Is the pane still there?
+    fn exists(&self, place: PanePlace) -> Pending<'_, bool>;
+}
+
+/// Zellij as the terminals of sessions.
+#[derive(Debug, Clone)]
+pub struct ZellijMultiplexer {
+    zellij: Zellij,
+    links: Arc<Links>,
+}
+
+impl ZellijMultiplexer {
+    /// Through these links, and this program where they are not up.
+    pub fn new(zellij: Zellij, links: Arc<Links>) -> Self {
+        Self { zellij, links }
+    }
+
+    /// The link to the server of a place, where it is up and the same server.
+    fn link(&self, place: &PanePlace) -> Option<LinkHandle> {
+        self.links
+            .of_session(&place.session)
+            .filter(|link| place.server_pid.is_none_or(|pid| pid == link.key().server_pid))
+    }
+
+    /// One call of the program, off the async threads.
+    async fn call<Value: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Zellij) -> Result<Value, ZellijError> + Send + 'static,
+    ) -> Result<Value, MultiplexerError> {
+        let zellij = self.zellij.clone();
+        match tokio::task::spawn_blocking(move || call(&zellij)).await {
+            Ok(result) => Ok(result?),
+            Err(_) => Err(MultiplexerError::Unknown("calling zellij: the call was broken off")),
+        }
+    }
+
+    /// Has the plugin do it. None = no plugin was told, so that the command line may do it instead.
+    async fn through(&self, place: &PanePlace, what: PaneAction) -> Result<Option<ActionResult>, MultiplexerError> {
+        let Some(link) = self.link(place) else {
+            return Ok(None);
+        };
+        match link.act(what).await {
+            Ok(result) => Ok(Some(result)),
+            Err(LinkError::NoPlugin | LinkError::Busy | LinkError::Gone) => Ok(None),
+            Err(LinkError::Unknown) => Err(MultiplexerError::Unknown("ordering the dashboard")),
+            Err(error @ LinkError::Refused(_)) => Err(MultiplexerError::Link(error)),
+        }
+    }
+
+    async fn open(&self, open: OpenSession) -> Result<Opened, MultiplexerError> {
+        let link = match &open.zellij_session {
+            Some(session) => self.links.of_session(session),
+            None => self.best_link(),
+        };
+        if let Some(link) = link {
+            return self.open_through(&link, open).await;
+        }
+        let running = self.call(Zellij::sessions).await?;
+        let wanted = open.zellij_session.clone().filter(|wanted| running.contains(wanted));
+        let known = wanted.or_else(|| running.iter().find(|name| *name == BACKGROUND_SESSION).cloned());
+        let session = match known.or_else(|| running.first().cloned()) {
+            Some(session) => session,
+            None => {
+                self.call(|zellij| zellij.create_background(BACKGROUND_SESSION, layout::START)).await?;
+                if let Some(link) = self.wait_for_link(BACKGROUND_SESSION).await {
+                    return self.open_through(&link, open).await;
+                }
+                BACKGROUND_SESSION.to_owned()
+            }
+        };
+        self.open_by_command(session, open).await
+    }
+
+    /// The link of a session that somebody looks at, or any that is up.
+    fn best_link(&self) -> Option<LinkHandle> {
+        let mut up: Vec<LinkHandle> = self.links.all().into_iter().filter(LinkHandle::is_up).collect();
+        up.sort_by_key(|link| (!link.is_attached(), link.key().session != BACKGROUND_SESSION, link.key().session.clone()));
+        up.into_iter().next()
+    }
+
+    async fn wait_for_link(&self, session: &str) -> Option<LinkHandle> {
+        let deadline = tokio::time::Instant::now() + PLUGIN_WAIT;
+        while tokio::time::Instant::now() < deadline {
+            if let Some(link) = self.links.of_session(session) {
+                return Some(link);
+            }
+            sleep(LOOK).await;
+        }
+        None
+    }
+
+    async fn open_through(&self, link: &LinkHandle, open: OpenSession) -> Result<Opened, MultiplexerError> {
+        let LinkKey { session, server_pid } = link.key().clone();
+        let attached = link.is_attached();
+        let what = PaneAction::OpenTab {
+            session: open.session,
+            name: open.name.clone(),
+            argv: open.argv.clone(),
+            cwd: open.cwd.clone(),
+            attached,
+            shell: open.shell,
+        };
+        match link.act(what).await {
+            Ok(result) => Ok(Opened {
+                session,
+                server_pid: Some(server_pid),
+                pane: match result {
+                    ActionResult::Pane { pane } => Some(pane),
+                    ActionResult::Done {} | ActionResult::Text { .. } => None,
+                },
+                own_tab: attached,
+            }),
+            Err(LinkError::NoPlugin | LinkError::Busy | LinkError::Gone) => self.open_by_command(session, open).await,
+            Err(LinkError::Unknown) => Err(MultiplexerError::Unknown("opening a tab")),
+            Err(error @ LinkError::Refused(_)) => Err(MultiplexerError::Link(error)),
+        }
+    }
+
+    async fn open_by_command(&self, session: String, open: OpenSession) -> Result<Opened, MultiplexerError> {
+        let of = session.clone();
+        let attached = self.call(move |zellij| zellij.clients(&of)).await? > 0;
+        if !attached {
+            let of = session.clone();
+            let pane = self.call(move |zellij| zellij.run(&of, &open.name, &open.cwd, &open.argv)).await?;
+            return Ok(Opened {
+                session,
+                server_pid: None,
+                pane: Some(pane),
+                own_tab: false,
+            });
+        }
+        let tab = layout::session_tab(&open.argv, &open.cwd, open.shell)
+            .map_err(|error| MultiplexerError::Layout(error.to_string()))?;
+        let (of, name) = (session.clone(), open.name.clone());
+        self.call(move |zellij| zellij.open_tab(&of, &name, &tab)).await?;
+        let pane = self.wait_for_pane(&session, &open.name).await?;
+        Ok(Opened {
+            session,
+            server_pid: None,
+            pane,
+            own_tab: true,
+        })
+    }
+
+    /// The pane of the program in the tab of this name; none if it is not listed in time.
+    async fn wait_for_pane(&self, session: &str, name: &str) -> Result<Option<u32>, MultiplexerError> {
+        let deadline = tokio::time::Instant::now() + TAB_WAIT;
+        loop {
+            let of = session.to_owned();
+            let panes = self.call(move |zellij| zellij.panes(&of)).await?;
+            let ours = panes.iter().find(|pane| !pane.is_plugin && pane.tab_name == name && pane.pane_command.is_some());
+            if let Some(pane) = ours {
+                return Ok(Some(pane.id));
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Ok(None);
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    async fn close_pane(&self, place: PanePlace, name: String) -> Result<(), MultiplexerError> {
+        // By the command line in any case: the tab may be the one in which the dashboard lies, which could not answer.
+        let PanePlace { session, pane, .. } = place;
+        self.call(move |zellij| match zellij.tab_of(&session, pane)? {
+            None => Ok(()),
+            Some(listed) if listed.tab_name.contains(&name) && !listed.is_suppressed => {
+                zellij.close_tab(&session, listed.tab_id)
+            }
+            Some(_) => zellij.close_pane(&session, pane),
+        })
+        .await
+    }
+
+    async fn rename_tab(&self, place: PanePlace, name: String) -> Result<(), MultiplexerError> {
+        let PanePlace { session, pane, .. } = place;
+        self.call(move |zellij| match zellij.tab_of(&session, pane)? {
+            // Without a tab of its own there is nothing to name.
+            None | Some(super::cli::ListedPane { is_suppressed: true, .. }) => Ok(()),
+            Some(listed) => zellij.rename_tab(&session, listed.tab_id, &name),
+        })
+        .await
+    }
+}
+
+impl Multiplexer for ZellijMultiplexer {
+    fn open_session(&self, open: OpenSession) -> Pending<'_, Opened> {
+        Box::pin(self.open(open))
+    }
+
+    fn adopt(&self, session: String, panes: Vec<(u32, String)>) -> Pending<'_, ()> {
+        Box::pin(async move {
+            let link = self.links.of_session(&session).ok_or(MultiplexerError::Link(LinkError::NoPlugin))?;
+            match link.act(PaneAction::AdoptPanes { panes }).await {
+                Ok(_) => Ok(()),
+                Err(error) => Err(MultiplexerError::Link(error)),
+            }
+        })
+    }
+
+    fn focus(&self, place: PanePlace) -> Pending<'_, ()> {
+        Box::pin(async move {
+            if self.through(&place, PaneAction::Focus { pane: place.pane }).await?.is_some() {
+                return Ok(());
+            }
+            self.call(move |zellij| zellij.focus(&place.session, place.pane)).await
+        })
+    }
+
+    fn close(&self, place: PanePlace, name: String) -> Pending<'_, ()> {
+        Box::pin(self.close_pane(place, name))
+    }
+
+    fn rename(&self, place: PanePlace, name: String) -> Pending<'_, ()> {
+        Box::pin(self.rename_tab(place, name))
+    }
+
+    fn write(&self, place: PanePlace, bytes: Vec<u8>) -> Pending<'_, ()> {
+        Box::pin(async move {
+            let what = PaneAction::Write {
+                pane: place.pane,
+                bytes: base64::encode(&bytes),
+            };
+            if self.through(&place, what).await?.is_some() {
+                return Ok(());
+            }
+            self.call(move |zellij| zellij.write(&place.session, place.pane, &bytes)).await
+        })
+    }
+
+    fn read(&self, place: PanePlace) -> Pending<'_, String> {
+        Box::pin(async move {
+            match self.through(&place, PaneAction::Read { pane: place.pane }).await? {
+                Some(ActionResult::Text { text }) => Ok(text),
+                Some(ActionResult::Done {} | ActionResult::Pane { .. }) | None => {
+                    self.call(move |zellij| zellij.dump_screen(&place.session, place.pane)).await
+                }
+            }
+        })
+    }
+
+    fn exists(&self, place: PanePlace) -> Pending<'_, bool> {
+        Box::pin(async move {
+            self.call(move |zellij| Ok(zellij.tab_of(&place.session, place.pane)?.is_some())).await
+        })
+    }
+}

@@ -1,0 +1,5 @@
+//! What front ends connect to: the JSON-RPC socket, MCP, and the dashboards' feed.
+
+pub mod api;
+pub mod dashboard;
+pub mod socket;

@@ -1,0 +1,227 @@
+//! What covers the panels.
+
+use claustre_protocol::{
+    ids::{AskId, SessionId, SubtaskId, TaskId},
+    model::Subtask,
+    request::Request,
+    time::Timestamp,
+};
+use uuid::Uuid;
+
+use super::{editor::Editor, form::Form};
+use crate::{
+    keymap::{Entry, Scope},
+    theme::Tone,
+};
+
+/// Something over the panels; only the topmost is drawn and gets the keys.
+#[derive(Debug, Clone)]
+pub enum Overlay {
+    /// The keys.
+    Help(Page),
+    /// What a session asks.
+    Ask(AskView),
+    /// Everything about a task.
+    Details(DetailsView),
+    /// What needs a person.
+    Inbox(InboxView),
+    /// What can be done with finished work.
+    Review(TaskId),
+    /// The steps of a task.
+    Steps(StepsView),
+    /// Is this really wanted?
+    Confirm(Confirm),
+    /// A form.
+    Form(Box<Form>),
+    /// A text that is written.
+    Text(TextPrompt),
+    /// The command palette.
+    Palette(Palette),
+}
+
+impl Overlay {
+    /// Whose keys apply.
+    pub const fn scope(&self) -> Scope {
+        match self {
+            Self::Help(_) => Scope::Help,
+            Self::Ask(_) => Scope::Ask,
+            Self::Details(_) => Scope::Details,
+            Self::Inbox(_) => Scope::Inbox,
+            Self::Review(_) => Scope::Review,
+            Self::Steps(_) => Scope::Steps,
+            Self::Confirm(_) => Scope::Confirm,
+            Self::Form(_) => Scope::Form,
+            Self::Text(_) => Scope::Text,
+            Self::Palette(_) => Scope::Palette,
+        }
+    }
+}
+
+/// A line of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageLine {
+    /// How it looks.
+    pub tone: Tone,
+    /// Written in its own column on the left: a label, a key.
+    pub label: String,
+    /// When, shown as an age in the left column.
+    pub at: Option<Timestamp>,
+    /// The text, wrapped.
+    pub text: String,
+}
+
+/// Lines that are scrolled.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// All lines.
+    pub lines: Vec<PageLine>,
+    /// The first that is drawn.
+    pub top: usize,
+    /// Columns of the left column.
+    pub label_width: u16,
+}
+
+/// What a session asks, in full.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AskView {
+    /// Who asks.
+    pub session: SessionId,
+    /// What is shown here; an answer names it.
+    pub ask: AskId,
+    /// Its lines.
+    pub page: Page,
+    /// Was it answered elsewhere?
+    pub gone: bool,
+}
+
+/// Everything about a task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DetailsView {
+    /// Which.
+    pub task: TaskId,
+    /// Its title.
+    pub title: String,
+    /// Joins the answer.
+    pub ticket: u64,
+    /// Its lines, once they came.
+    pub page: Option<Page>,
+    /// Why they did not.
+    pub error: Option<String>,
+    /// What the page was made of, to wrap it again.
+    pub detail: Option<Box<claustre_protocol::model::TaskDetail>>,
+}
+
+/// The inbox, scrolled.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InboxView {
+    /// The selected row.
+    pub index: usize,
+    /// The first row that is drawn.
+    pub top: usize,
+    /// What is selected: its session or task, so that a new item above does not move the selection.
+    pub item: Option<Uuid>,
+}
+
+/// The steps of a task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepsView {
+    /// Whose.
+    pub task: TaskId,
+    /// Joins answers.
+    pub ticket: u64,
+    /// The steps with their ids, once they came.
+    pub steps: Option<Vec<Subtask>>,
+    /// Why they did not.
+    pub error: Option<String>,
+    /// What is selected.
+    pub item: Option<SubtaskId>,
+    /// Its place.
+    pub index: usize,
+    /// The first row that is drawn.
+    pub top: usize,
+}
+
+impl StepsView {
+    /// The selected step.
+    pub fn selected(&self) -> Option<&Subtask> {
+        self.steps.as_ref()?.get(self.index)
+    }
+}
+
+/// What happens on a yes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OnYes {
+    /// This is asked of the daemon, and then this is said.
+    Order {
+        /// What.
+        request: Box<Request>,
+        /// What it is about.
+        target: Uuid,
+        /// What to say when it went well.
+        say: String,
+    },
+    /// The form underneath is thrown away.
+    DiscardForm,
+}
+
+/// Is this really wanted?
+#[derive(Debug, Clone, PartialEq)]
+pub struct Confirm {
+    /// The question.
+    pub title: String,
+    /// What will be lost, and what is kept.
+    pub lines: Vec<(Tone, String)>,
+    /// What happens on a yes.
+    pub yes: OnYes,
+}
+
+/// What a text is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TextKind {
+    /// A message to a session.
+    Message,
+    /// The answer to a question.
+    Answer,
+    /// Why something is refused.
+    Deny,
+    /// Feedback to finished work.
+    Feedback,
+    /// A step.
+    Step,
+}
+
+/// A text that is written for something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextPrompt {
+    /// What for.
+    pub kind: TextKind,
+    /// The session or task.
+    pub of: Uuid,
+    /// What is answered.
+    pub ask: Option<AskId>,
+    /// What it is called.
+    pub title: String,
+    /// What it answers, one line.
+    pub about: String,
+    /// The text.
+    pub editor: Editor,
+    /// Joins the answer.
+    pub ticket: u64,
+    /// Is it on its way?
+    pub sending: bool,
+    /// Why it was not taken.
+    pub error: Option<String>,
+}
+
+/// The command palette.
+#[derive(Debug, Clone)]
+pub struct Palette {
+    /// What is searched.
+    pub query: Editor,
+    /// What was found, the best first.
+    pub found: Vec<&'static Entry>,
+    /// The selected row.
+    pub index: usize,
+    /// The first row that is drawn.
+    pub top: usize,
+}

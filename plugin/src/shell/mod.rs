@@ -1,0 +1,297 @@
+//! The plugin's thin outside: Zellij's events in, the library's effects out. Only here are Zellij's types known.
+//!
+//! No host call is made before the permissions are granted: one that returns a value would end the instance.
+//! Nothing is printed outside `render`: standard output also carries the host calls.
+
+mod actions;
+mod events;
+mod home;
+mod link_io;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::Write as _,
+    path::PathBuf,
+    time::{Duration, Instant, SystemTime},
+};
+
+use claustre_plugin::{
+    effect::Effect,
+    link::{Identity, Link},
+    model::Model,
+    msg::Msg,
+    timers::{Purpose, Timers},
+};
+use claustre_protocol::{link::MESSAGE_TOGGLE, time::Timestamp};
+use ratatui_core::buffer::Buffer;
+use zellij_tile::prelude::*;
+
+use home::Home;
+
+/// Least milliseconds between two frames: 20 a second, the first of a burst at once.
+const FRAME_MILLIS: u64 = 50;
+
+/// What the plugin may do in Zellij; `claustre setup` grants the same list beforehand.
+const PERMISSIONS: [PermissionType; 9] = [
+    PermissionType::ReadApplicationState,
+    PermissionType::ChangeApplicationState,
+    PermissionType::RunCommands,
+    PermissionType::OpenTerminalsOrPlugins,
+    PermissionType::WriteToStdin,
+    PermissionType::ReadCliPipes,
+    PermissionType::ReadPaneContents,
+    PermissionType::RunActionsAsUser,
+    PermissionType::WriteToClipboard,
+];
+
+/// What came before the permissions were granted.
+enum Early {
+    Event(Event),
+    Pipe(PipeMessage),
+}
+
+/// One instance of the plugin: one client's dashboard.
+#[derive(Default)]
+pub struct Shell {
+    configuration: BTreeMap<String, String>,
+    granted: bool,
+    early: VecDeque<Early>,
+    started: Option<Instant>,
+    ids: Identity,
+    session: Option<String>,
+    /// The user's shell; empty where Zellij does not say.
+    shell: PathBuf,
+    link: Link,
+    model: Model,
+    buffer: Buffer,
+    text: String,
+    size: (u16, u16),
+    dirty: bool,
+    last_frame: Option<u64>,
+    timers: Timers,
+    home: Home,
+}
+
+impl ZellijPlugin for Shell {
+    fn load(&mut self, configuration: BTreeMap<String, String>) {
+        self.configuration = configuration;
+        self.started = Some(Instant::now());
+        let ids = get_plugin_ids();
+        self.ids = Identity {
+            plugin_id: ids.plugin_id,
+            client_id: ids.client_id,
+            server_pid: ids.zellij_pid,
+        };
+        self.link = Link::new(self.ids);
+        subscribe(&[
+            EventType::Key,
+            EventType::Mouse,
+            EventType::PastedText,
+            EventType::Timer,
+            EventType::Visible,
+            EventType::ModeUpdate,
+            EventType::InitialKeybinds,
+            EventType::PermissionRequestResult,
+            EventType::PaneClosed,
+            EventType::TabUpdate,
+        ]);
+        request_permission(&PERMISSIONS);
+    }
+
+    fn update(&mut self, event: Event) -> bool {
+        if let Event::PermissionRequestResult(status) = event {
+            return self.permission(status);
+        }
+        if !self.granted {
+            self.early.push_back(Early::Event(event));
+            return false;
+        }
+        self.event(event);
+        self.settle()
+    }
+
+    fn pipe(&mut self, message: PipeMessage) -> bool {
+        if !self.granted {
+            self.early.push_back(Early::Pipe(message));
+            return false;
+        }
+        self.message(message);
+        self.settle()
+    }
+
+    fn render(&mut self, rows: usize, columns: usize) {
+        let size = (narrow(columns), narrow(rows));
+        if !self.granted {
+            show("claustre waits for Zellij's permission (y)");
+            return;
+        }
+        // Host calls are not possible once something was printed, so effects of the new size wait until after the frame.
+        let mut effects = Vec::new();
+        if size != self.size {
+            self.size = size;
+            effects = claustre_plugin::update::update(&mut self.model, Msg::Resized { columns: size.0, rows: size.1 });
+        }
+        for effect in effects {
+            self.effect(effect);
+        }
+        self.draw();
+        self.dirty = false;
+        self.last_frame = Some(self.now());
+    }
+}
+
+impl Shell {
+    /// Milliseconds since this instance was loaded.
+    fn now(&self) -> u64 {
+        self.started.map_or(0, |started| u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn permission(&mut self, status: PermissionStatus) -> bool {
+        match status {
+            PermissionStatus::Granted if !self.granted => {
+                self.granted = true;
+                self.step_back();
+                self.timers.set(Purpose::Bootstrap, self.now());
+                while let Some(early) = self.early.pop_front() {
+                    match early {
+                        Early::Event(event) => self.event(event),
+                        Early::Pipe(message) => self.message(message),
+                    }
+                }
+                self.run_due_timers();
+                self.dirty = true;
+                self.settle()
+            }
+            PermissionStatus::Granted | PermissionStatus::Denied => true,
+        }
+    }
+
+    fn message(&mut self, message: PipeMessage) {
+        match (&message.source, message.name.as_str()) {
+            (PipeSource::Cli(_), _) => self.pipe_line(message),
+            (PipeSource::Keybind | PipeSource::Plugin(_), MESSAGE_TOGGLE) => self.toggle(),
+            (PipeSource::Keybind | PipeSource::Plugin(_), _) => {}
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Timer(_) => self.run_due_timers(),
+            Event::Visible(visible) => self.on_screen(visible),
+            Event::ModeUpdate(mode) => {
+                if let Some(name) = mode.session_name.filter(|name| !name.is_empty()) {
+                    self.session = Some(name);
+                }
+                if let Some(shell) = mode.shell {
+                    self.shell = shell;
+                }
+                self.tell(Msg::Theme(events::palette(&mode.style.colors)));
+            }
+            Event::PaneClosed(PaneId::Terminal(pane)) => {
+                let effects = self.link.pane_closed(pane);
+                self.link_effects(effects);
+            }
+            // Tabs come and go with clients too.
+            Event::TabUpdate(_) if self.link.is_up() => self.check_client(),
+            other => {
+                if let Some(msg) = events::message(&other) {
+                    // Only what is on the screen gets keys, however it came there.
+                    self.on_screen(true);
+                    self.tell(msg);
+                }
+            }
+        }
+    }
+
+    /// Gives the dashboard a message and carries out what it wants.
+    fn tell(&mut self, msg: Msg) {
+        for effect in claustre_plugin::update::update(&mut self.model, msg) {
+            self.effect(effect);
+        }
+        self.dirty = true;
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Ask { id, request } => {
+                let effects = self.link.ask(id, request);
+                self.link_effects(effects);
+            }
+            Effect::Show => self.show(),
+            Effect::Hide => self.hide(),
+            Effect::Tick { millis } => self.timers.set(Purpose::Tick, self.now().saturating_add(millis)),
+            Effect::OpenUrl(url) => actions::open_url(&url),
+            Effect::Copy(text) => copy_to_clipboard(text),
+        }
+    }
+
+    fn run_due_timers(&mut self) {
+        let now = self.now();
+        for purpose in self.timers.fired(now) {
+            match purpose {
+                // `settle` draws.
+                Purpose::Frame => {}
+                Purpose::Heartbeat => {
+                    self.check_client();
+                    let effects = self.link.tick(now);
+                    self.link_effects(effects);
+                }
+                Purpose::Bootstrap => self.bootstrap(),
+                Purpose::Tick => self.tell(Msg::Tick(wall_clock())),
+            }
+        }
+    }
+
+    /// Arms what must be armed and says whether a frame is due now.
+    fn settle(&mut self) -> bool {
+        let now = self.now();
+        if let Some(wait) = self.link.next_tick(now) {
+            self.timers.set(Purpose::Heartbeat, now.saturating_add(wait));
+        }
+        let mut draw = false;
+        if self.dirty && self.home.visible {
+            let next = self.last_frame.map_or(now, |last| last.saturating_add(FRAME_MILLIS));
+            draw = next <= now;
+            if !draw {
+                self.timers.set(Purpose::Frame, next);
+            }
+        }
+        if let Some(wait) = self.timers.to_arm(now) {
+            set_timeout(Duration::from_millis(wait).as_secs_f64());
+        }
+        draw
+    }
+
+    fn draw(&mut self) {
+        use ratatui_core::layout::Rect;
+        let area = Rect::new(0, 0, self.size.0, self.size.1);
+        if self.buffer.area == area {
+            self.buffer.reset();
+        } else {
+            self.buffer = Buffer::empty(area);
+        }
+        claustre_plugin::view::view(&self.model, &mut self.buffer);
+        self.text.clear();
+        claustre_plugin::ansi::encode(&self.buffer, &mut self.text);
+        show(&self.text);
+    }
+}
+
+/// Gives Zellij one frame. Flushed, because stdout keeps what does not end a line where the plugin brings its own
+/// `_start` (the official one makes stdout unbuffered on its way out of `main`). Zellij has nowhere to hear of a
+/// failure, and the next frame comes anyway.
+fn show(frame: &str) {
+    let mut stdout = std::io::stdout().lock();
+    if stdout.write_all(frame.as_bytes()).is_ok() {
+        stdout.flush().ok();
+    }
+}
+
+fn narrow(cells: usize) -> u16 {
+    u16::try_from(cells).unwrap_or(u16::MAX)
+}
+
+fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or_default())
+}

@@ -1,0 +1,193 @@
+//! What each message changes. No clock, no input, no output: time comes with messages, orders go out as effects.
+
+mod clock;
+mod forms;
+mod keys;
+mod mouse;
+mod overlays;
+mod pages;
+mod replies;
+mod texts;
+
+use claustre_protocol::{dashboard::DashboardUpdate, request::Request};
+use uuid::Uuid;
+
+use crate::{
+    effect::Effect,
+    model::{After, Model, Pending, data::Data, overlay::Overlay},
+    msg::{LinkState, Msg},
+    text,
+    theme::Theme,
+};
+
+/// Takes one message; gives what is to be done.
+pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    match msg {
+        Msg::Key(key) => keys::press(model, key, &mut effects),
+        Msg::Pasted(text) => texts::paste(model, &text),
+        Msg::Mouse(mouse) => mouse::act(model, mouse),
+        Msg::Resized { columns, rows } => resized(model, columns, rows),
+        Msg::Toggle => effects.push(if model.visible {
+            Effect::Hide
+        } else {
+            Effect::Show
+        }),
+        Msg::Visible(visible) => {
+            model.visible = visible;
+            // Ticks that were asked for before may have been dropped meanwhile.
+            model.fast_due = None;
+            model.slow_due = None;
+            model.touch();
+        }
+        Msg::Theme(palette) => {
+            let theme = Theme::from_palette(&palette);
+            if theme != model.theme {
+                model.theme = theme;
+                model.touch();
+            }
+        }
+        Msg::Dashboard(update) => dashboard(model, update, &mut effects),
+        Msg::Reply { id, outcome } => replies::take(model, id, outcome),
+        Msg::Toast { text, error } => {
+            let text = text::clean(&text).into_owned();
+            if error {
+                model.complain(text, None);
+            } else {
+                model.say(text);
+            }
+        }
+        Msg::Link(state) => link(model, state),
+        Msg::Tick(now) => clock::tick(model, now),
+    }
+    clock::schedule(model, &mut effects);
+    effects
+}
+
+fn resized(model: &mut Model, columns: u16, rows: u16) {
+    if model.size == (columns, rows) {
+        return;
+    }
+    model.size = (columns, rows);
+    let areas = model.areas();
+    model.left.settle(&model.rows, areas.left.height);
+    model.task.settle(&model.tasks, areas.tasks.height);
+    pages::wrap_again(model);
+    model.touch();
+}
+
+fn dashboard(model: &mut Model, update: DashboardUpdate, effects: &mut Vec<Effect>) {
+    let (more, now) = (update.more, update.now);
+    let touched: Vec<_> = update.tasks.iter().map(|task| task.id).collect();
+    if update.reset {
+        model.staged = Some(Data::default());
+    }
+    let changed = match &mut model.staged {
+        Some(staged) => {
+            staged.apply(update);
+            true
+        }
+        None => model.data.apply(update),
+    };
+    if now > model.now {
+        model.now = now;
+    }
+    model.heard = model.now;
+    // A state that comes in parts is shown as a whole.
+    if more {
+        return;
+    }
+    if let Some(staged) = model.staged.take() {
+        model.data = staged;
+        model.ready = true;
+    }
+    if !changed || !model.ready {
+        return;
+    }
+    model.rebuild();
+    pages::refresh(model, &touched, effects);
+    model.touch();
+}
+
+fn link(model: &mut Model, state: LinkState) {
+    if model.link == state {
+        return;
+    }
+    model.link = state;
+    model.touch();
+    if model.link == LinkState::Up {
+        return;
+    }
+    // No answer will come any more to what was asked over the old link.
+    let lost = std::mem::take(&mut model.pending);
+    let orders = lost
+        .values()
+        .filter(|pending| !matches!(pending.after, After::Fill { .. }))
+        .count();
+    for overlay in &mut model.overlays {
+        let no_answer =
+            || Some("The daemon did not answer: it is not known whether this was done.".to_owned());
+        match overlay {
+            Overlay::Form(form) => {
+                if form.stage == crate::model::form::Stage::Sending {
+                    form.stage = crate::model::form::Stage::Open;
+                    form.error = no_answer();
+                }
+            }
+            Overlay::Text(prompt) => {
+                if prompt.sending {
+                    prompt.sending = false;
+                    prompt.error = no_answer();
+                }
+            }
+            Overlay::Help(_)
+            | Overlay::Ask(_)
+            | Overlay::Details(_)
+            | Overlay::Inbox(_)
+            | Overlay::Review(_)
+            | Overlay::Steps(_)
+            | Overlay::Confirm(_)
+            | Overlay::Palette(_) => {}
+        }
+    }
+    if orders > 0 {
+        model.complain(
+            "The connection broke before the daemon answered",
+            Some("look whether it was done before you repeat it"),
+        );
+    }
+}
+
+/// Asks the daemon, unless nobody listens. Says whether it was asked.
+fn ask(
+    model: &mut Model,
+    effects: &mut Vec<Effect>,
+    request: Request,
+    after: After,
+    target: Option<Uuid>,
+) -> bool {
+    if model.link != LinkState::Up {
+        model.complain("Nothing was done: the daemon is not connected", None);
+        return false;
+    }
+    let id = ticket(model);
+    model.pending.insert(id, Pending { after, target });
+    effects.push(Effect::Ask {
+        id,
+        request: Box::new(request),
+    });
+    model.touch();
+    true
+}
+
+/// A number that was not used before.
+const fn ticket(model: &mut Model) -> u64 {
+    let id = model.next_id;
+    model.next_id += 1;
+    id
+}
+
+/// A title as it stands in a sentence.
+fn quoted(title: &str) -> String {
+    format!("“{}”", text::truncate(title, 40, "…"))
+}

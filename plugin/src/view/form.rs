@@ -1,0 +1,150 @@
+//! Forms.
+
+use ratatui_core::layout::Rect;
+
+use super::paint::Painter;
+use crate::model::form::{FieldName, Form, Stage, Value};
+
+/// Columns of the labels, the bar on their left included.
+const LABELS: u16 = 11;
+
+/// Rows of each field: one each, and what is left for those of many lines.
+fn heights(form: &Form, rows: u16) -> Vec<u16> {
+    let many = |name| matches!(name, FieldName::Prompt | FieldName::Steps);
+    let single = form.fields.iter().filter(|field| !many(field.name)).count();
+    let single = u16::try_from(single).unwrap_or(0);
+    // The last two rows are for a blank and for what is wrong.
+    let rest = rows.saturating_sub(single + 2);
+    let steps = if form
+        .fields
+        .iter()
+        .any(|field| field.name == FieldName::Steps)
+    {
+        (rest / 3).clamp(1, 6)
+    } else {
+        0
+    };
+    form.fields
+        .iter()
+        .map(|field| match field.name {
+            FieldName::Prompt => rest.saturating_sub(steps).max(1),
+            FieldName::Steps => steps,
+            FieldName::Mode
+            | FieldName::Base
+            | FieldName::Branch
+            | FieldName::Push
+            | FieldName::Loop
+            | FieldName::Priority
+            | FieldName::Name
+            | FieldName::Path
+            | FieldName::Goal => 1,
+        })
+        .collect()
+}
+
+/// The field that is drawn at this row of the pane.
+pub fn field_at(form: &Form, frame: Rect, row: u16) -> Option<usize> {
+    let mut y = frame.y + 1;
+    for (index, height) in heights(form, frame.height.saturating_sub(2))
+        .into_iter()
+        .enumerate()
+    {
+        if (y..y + height).contains(&row) {
+            return Some(index);
+        }
+        y += height;
+    }
+    None
+}
+
+/// Draws the fields into the inside of a frame.
+pub fn draw(form: &Form, painter: &mut Painter<'_>, area: Rect) {
+    let (plain, dim, accent) = (painter.theme.text, painter.theme.dim, painter.theme.accent);
+    let strong = painter.theme.strong;
+    let mut y = area.y;
+    for (index, (field, height)) in form
+        .fields
+        .iter()
+        .zip(heights(form, area.height))
+        .enumerate()
+    {
+        let focused = index == form.focus && form.stage == Stage::Open;
+        if focused {
+            for row in y..y + height {
+                let cursor = painter.marks.cursor;
+                painter.put(area.x, row, 1, cursor, accent);
+            }
+        }
+        let style = if focused { strong } else { dim };
+        painter.put(area.x + 2, y, LABELS - 3, field.label, style);
+        let x = area.x + LABELS;
+        let room = area.width.saturating_sub(LABELS + 1);
+        match &field.value {
+            Value::Choice { options, chosen } => {
+                let mut x = x;
+                for (index, option) in options.iter().enumerate() {
+                    if index == *chosen {
+                        let style = if focused { accent } else { plain };
+                        x += painter.put(x, y, room, &format!("[{option}]"), style) + 1;
+                    } else {
+                        x += painter.put(x + 1, y, room, option, dim) + 3;
+                    }
+                }
+            }
+            Value::Text(editor) if editor.text().is_empty() => {
+                painter.put(x, y, room, field.empty, dim);
+                if focused {
+                    painter.caret(x, y);
+                }
+            }
+            Value::Text(editor) => {
+                let shown = editor.shown(room, height);
+                let one_line = height == 1;
+                for (row, line) in (y..y + height).zip(&shown.rows) {
+                    painter.put(x, row, room, line, plain);
+                }
+                let [above, below] = painter.marks.more;
+                let right = area.right().saturating_sub(1);
+                if shown.more.0 && !one_line {
+                    painter.put(right, y, 1, above, dim);
+                }
+                if shown.more.1 && !one_line {
+                    painter.put(right, y + height - 1, 1, below, dim);
+                }
+                if focused {
+                    painter.caret(x + shown.cursor.0, y + shown.cursor.1);
+                }
+            }
+        }
+        y += height;
+    }
+    let last = area.bottom().saturating_sub(1);
+    let (text, style) = match (&form.error, form.stage) {
+        (Some(error), _) => (error.as_str(), painter.theme.error),
+        (None, Stage::Loading) => ("Loading …", dim),
+        (None, Stage::Sending) => ("Saving …", dim),
+        (None, Stage::Open) => (hint(form), dim),
+    };
+    painter.put(area.x + 2, last, area.width.saturating_sub(3), text, style);
+}
+
+/// What the field with the cursor wants to say.
+fn hint(form: &Form) -> &'static str {
+    match form.focused().map(|field| (&field.value, field.name)) {
+        Some((Value::Choice { .. }, FieldName::Mode)) => {
+            "supervised: you steer · autonomous: works through the queue · exploration: no prompt"
+        }
+        Some((Value::Choice { .. }, FieldName::Push)) => {
+            "pr: a pull request to review · push: straight to the branch"
+        }
+        Some((Value::Choice { .. }, FieldName::Loop)) => {
+            "on: review comments go back to the session by themselves"
+        }
+        Some((Value::Choice { .. }, FieldName::Priority)) => "P0 is the most urgent",
+        Some((_, FieldName::Steps)) => "Enter starts the next step; Enter on a blank line saves",
+        Some((_, FieldName::Base)) => "where the worktree starts and the pull request aims",
+        Some((_, FieldName::Branch)) => "an existing branch is taken as it is",
+        Some((_, FieldName::Prompt)) => "Enter saves · alt+Enter is a new line",
+        Some(_) | None => "",
+    }
+}
