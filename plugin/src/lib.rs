@@ -16,6 +16,8 @@
 
 pub mod ansi;
 pub mod effect;
+#[cfg(test)]
+mod fixture;
 pub mod keymap;
 pub mod model;
 pub mod msg;
