@@ -53,12 +53,21 @@ pub fn titles(model: &Model) -> (String, String, Tone) {
         }
         let age = text::age(session_time(session), model.now);
         let dot = model.marks.dot;
-        status.push_str(&format!(
-            " {dot} {} {}",
-            session.source.word(),
-            age.as_str()
-        ));
-        return (session.branch.clone(), status, mark.tone);
+        let columns = model.areas().detail.width;
+        // What it does matters more than how its branch ends, and that more than who told us.
+        let short = short_branch(&session.branch);
+        let told = format!("{status} {dot} {} {}", session.source.word(), age.as_str());
+        if text::width(&told) + text::width(short).min(12) + 7 <= columns {
+            status = told;
+        }
+        let room = columns.saturating_sub(text::width(&status) + 7).max(12);
+        let name = if text::width(&session.branch) <= room {
+            session.branch.as_str()
+        } else {
+            short
+        };
+        let name = text::truncate(name, room, model.marks.ellipsis).into_owned();
+        return (name, status, mark.tone);
     }
     if let Some(task) = model.current_task() {
         let mark = model.marks.task(task.status);
