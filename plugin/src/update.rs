@@ -191,3 +191,6 @@ const fn ticket(model: &mut Model) -> u64 {
 fn quoted(title: &str) -> String {
     format!("“{}”", text::truncate(title, 40, "…"))
 }
+
+#[cfg(test)]
+mod tests;

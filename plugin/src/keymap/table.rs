@@ -244,7 +244,7 @@ pub const TABLE: &[Entry] = &[
         Intent::NewTask,
         "new_task",
         &[Key::char('n')],
-        "new",
+        "new task",
         "write a task",
         &[Main],
     )
@@ -669,9 +669,18 @@ pub const TABLE: &[Entry] = &[
         Intent::Back,
         "back",
         &[Key::char('q'), Key::plain(KeyCode::Esc)],
+        "hide",
+        "clear the filter, or hide the dashboard",
+        &[Main],
+    )
+    .rank(16),
+    entry(
+        Intent::Back,
         "back",
-        "back, and at last hide the dashboard",
-        &[Main, Ask, Details, Inbox, Steps, Review],
+        &[Key::char('q'), Key::plain(KeyCode::Esc)],
+        "back",
+        "back",
+        &[Ask, Details, Inbox, Steps, Review],
     )
     .rank(16),
     entry(

@@ -68,6 +68,8 @@ pub struct PageLine {
     pub at: Option<Timestamp>,
     /// The text, wrapped.
     pub text: String,
+    /// Does it start in the left column?
+    pub whole: bool,
 }
 
 /// Lines that are scrolled.

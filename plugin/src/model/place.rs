@@ -30,7 +30,7 @@ impl Model {
                     .lines
                     .iter()
                     .map(|(_, line)| text::wrap(line, width).len());
-                areas.over(84, rows(lines.sum::<usize>() + 3))
+                areas.over(84, rows(lines.sum::<usize>() + 2))
             }
             Some(Overlay::Form(form)) => {
                 let wanted: usize = form

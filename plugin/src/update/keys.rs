@@ -109,8 +109,10 @@ pub(super) fn main(model: &mut Model, intent: Intent, effects: &mut Vec<Effect>)
         }
         Intent::NextInNeed => next_in_need(model),
         Intent::Inbox => {
-            let mut view = InboxView::default();
-            view.item = model.data.inbox.first().and_then(item_key);
+            let view = InboxView {
+                item: model.data.inbox.first().and_then(item_key),
+                ..InboxView::default()
+            };
             push(model, Overlay::Inbox(view));
         }
         Intent::NewTask => {

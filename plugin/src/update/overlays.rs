@@ -302,6 +302,12 @@ fn confirm(model: &mut Model, effects: &mut Vec<Effect>) {
     }
 }
 
+/// `1 file`, `2 files`.
+fn count<Number: std::fmt::Display + PartialEq + From<u8>>(number: Number, noun: &str) -> String {
+    let plural = if number == Number::from(1) { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
 /// Asks before a session is killed, and says what goes and what stays.
 pub(super) fn confirm_kill(model: &mut Model) {
     let Some(session) = model.current_session() else {
@@ -319,8 +325,13 @@ pub(super) fn confirm_kill(model: &mut Model) {
         lines.push((
             Tone::Warning,
             format!(
-                "Drops    {} messages that were not delivered yet",
-                session.queued_messages
+                "Drops    {} that {} not delivered yet",
+                count(session.queued_messages, "message"),
+                if session.queued_messages == 1 {
+                    "was"
+                } else {
+                    "were"
+                },
             ),
         ));
     }
@@ -331,8 +342,11 @@ pub(super) fn confirm_kill(model: &mut Model) {
         )
     } else {
         format!(
-            "Keeps    {} changed files (+{} {}{}) in a snapshot: claustre worktree restore",
-            session.files_changed, session.lines_added, model.marks.minus, session.lines_removed
+            "Keeps    {} changed (+{} {}{}) in a snapshot: claustre worktree restore",
+            count(session.files_changed, "file"),
+            session.lines_added,
+            model.marks.minus,
+            session.lines_removed
         )
     };
     lines.push((Tone::Success, work));
@@ -393,7 +407,7 @@ pub(super) fn confirm_delete(model: &mut Model) {
         (Tone::Strong, project.name.clone()),
         (
             Tone::Text,
-            format!("Forgets  the project and its {tasks} tasks"),
+            format!("Forgets  the project and its {}", count(tasks, "task")),
         ),
         (
             Tone::Success,
@@ -403,7 +417,10 @@ pub(super) fn confirm_delete(model: &mut Model) {
     if sessions > 0 {
         lines.push((
             Tone::Warning,
-            format!("But      {sessions} sessions are still open: close them first"),
+            format!(
+                "But      {} still open: close it first",
+                count(sessions, "session")
+            ),
         ));
     }
     let confirm = Confirm {

@@ -72,7 +72,8 @@ fn page(model: &Model, painter: &mut Painter<'_>, area: Rect, page: &Page) {
     let strong = painter.theme.strong;
     for (y, line) in (area.top()..area.bottom()).zip(page.lines.iter().skip(page.top)) {
         let x = area.x + 1;
-        if page.label_width > 0 {
+        let label_width = if line.whole { 0 } else { page.label_width };
+        if label_width > 0 {
             let room = page.label_width.saturating_sub(1);
             match line.at {
                 Some(at) => {
@@ -88,8 +89,8 @@ fn page(model: &Model, painter: &mut Painter<'_>, area: Rect, page: &Page) {
             }
         }
         let style = painter.theme.tone(line.tone);
-        let room = area.width.saturating_sub(2 + page.label_width);
-        painter.put(x + page.label_width, y, room, &line.text, style);
+        let room = area.width.saturating_sub(2 + label_width);
+        painter.put(x + label_width, y, room, &line.text, style);
     }
 }
 
@@ -295,7 +296,7 @@ fn confirm(
     for (tone, line) in &shown.lines {
         let style = painter.theme.tone(*tone);
         for line in text::wrap(line, room) {
-            if y + 2 < area.bottom() {
+            if y + 2 <= area.bottom() {
                 painter.put(area.x + 1, y, room, &line, style);
                 y += 1;
             }
@@ -402,6 +403,6 @@ fn palette(
     }
     (
         "Commands".to_owned(),
-        format!("{} fit here", shown.found.len()),
+        format!("{} of them", shown.found.len()),
     )
 }

@@ -66,12 +66,10 @@ impl<'a> Painter<'a> {
         } else {
             text.len()
         };
-        let mut at = 0;
-        for cell in cells.iter_mut().take(kept) {
+        for (at, cell) in cells.iter_mut().take(kept).enumerate() {
             if let Some(symbol) = text.get(at..at + 1) {
                 cell.set_symbol(symbol).set_style(style);
             }
-            at += 1;
         }
         if cut && let Some(last) = cells.last_mut() {
             last.set_symbol(ellipsis).set_style(style);
