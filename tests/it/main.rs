@@ -1,1 +1,4 @@
-#[test] fn x(){}
+//! All tests that need more than one crate or a real program, as one binary: one link, one list of modules.
+
+mod equipment;
+mod modules;

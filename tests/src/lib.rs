@@ -12,6 +12,6 @@ pub mod terminal;
 pub mod wait;
 pub mod zellij;
 
-
-
+pub use env::{CommandResult, TestEnv};
+pub use terminal::Terminal;
 pub use wait::wait_for;

@@ -104,7 +104,12 @@ pub fn events(message: &Value, step: &Step) -> Vec<(&'static str, Value)> {
     push("message_start", json!({"message": start}));
 
     let no_blocks = Vec::new();
-    for (index, block) in message["content"].as_array().unwrap_or(&no_blocks).iter().enumerate() {
+    for (index, block) in message["content"]
+        .as_array()
+        .unwrap_or(&no_blocks)
+        .iter()
+        .enumerate()
+    {
         let mut empty = block.clone();
         let deltas: Vec<Value> = match block["type"].as_str() {
             Some("text") => {
@@ -123,21 +128,35 @@ pub fn events(message: &Value, step: &Step) -> Vec<(&'static str, Value)> {
             }
             _ => {
                 empty["input"] = json!({});
-                vec![json!({"type": "input_json_delta", "partial_json": block["input"].to_string()})]
+                vec![
+                    json!({"type": "input_json_delta", "partial_json": block["input"].to_string()}),
+                ]
             }
         };
-        push("content_block_start", json!({"index": index, "content_block": empty}));
+        push(
+            "content_block_start",
+            json!({"index": index, "content_block": empty}),
+        );
         for delta in deltas {
-            push("content_block_delta", json!({"index": index, "delta": delta}));
+            push(
+                "content_block_delta",
+                json!({"index": index, "delta": delta}),
+            );
         }
         push("content_block_stop", json!({"index": index}));
     }
 
     if let Some(kind) = &step.stream_error {
-        push("error", json!({"error": {"type": kind, "message": "scripted"}}));
+        push(
+            "error",
+            json!({"error": {"type": kind, "message": "scripted"}}),
+        );
     } else if !step.cut {
         let delta = json!({"stop_reason": message["stop_reason"], "stop_sequence": null});
-        push("message_delta", json!({"delta": delta, "usage": message["usage"]}));
+        push(
+            "message_delta",
+            json!({"delta": delta, "usage": message["usage"]}),
+        );
         push("message_stop", json!({}));
     }
     events
@@ -145,7 +164,10 @@ pub fn events(message: &Value, step: &Step) -> Vec<(&'static str, Value)> {
 
 fn pieces(text: &str) -> impl Iterator<Item = String> {
     let letters: Vec<char> = text.chars().collect();
-    let pieces: Vec<String> = letters.chunks(PIECE).map(|piece| piece.iter().collect()).collect();
+    let pieces: Vec<String> = letters
+        .chunks(PIECE)
+        .map(|piece| piece.iter().collect())
+        .collect();
     pieces.into_iter()
 }
 

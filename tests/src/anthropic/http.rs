@@ -139,10 +139,7 @@ pub fn write_json(
 ///
 /// # Errors
 /// When the connection breaks.
-pub fn write_stream_head(
-    writer: &mut impl Write,
-    headers: &[(String, String)],
-) -> io::Result<()> {
+pub fn write_stream_head(writer: &mut impl Write, headers: &[(String, String)]) -> io::Result<()> {
     let mut head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n".to_owned();
     push_headers(&mut head, headers);

@@ -165,11 +165,7 @@ fn serve(stream: TcpStream, inner: &Inner) -> std::io::Result<()> {
 }
 
 /// Answers one request; false when the connection must be closed after it.
-fn route(
-    request: &http::Request,
-    writer: &mut impl Write,
-    inner: &Inner,
-) -> std::io::Result<bool> {
+fn route(request: &http::Request, writer: &mut impl Write, inner: &Inner) -> std::io::Result<bool> {
     let path = request.path.split('?').next().unwrap_or_default();
     if request.method == "POST" && path == "/v1/messages" {
         return messages(request, writer, inner);
@@ -222,7 +218,8 @@ fn messages(
 
     let headers = answer::headers(&step, unix_now());
     if let Some(error) = &step.error {
-        let payload = json!({"type": "error", "error": {"type": error.kind, "message": error.message}});
+        let payload =
+            json!({"type": "error", "error": {"type": error.kind, "message": error.message}});
         http::write_json(writer, request, status, &payload, &headers)?;
         return Ok(true);
     }
@@ -261,7 +258,10 @@ impl Inner {
         }
         if let Some(path) = &self.log {
             let line = format!("{entry}\n");
-            let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
+            let opened = std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(path);
             if let Err(error) = opened.and_then(|mut file| file.write_all(line.as_bytes())) {
                 eprintln!("fake-anthropic: writing {}: {error}", path.display());
             }

@@ -382,7 +382,11 @@ fn locate_turn(messages: &[Value]) -> (String, usize, usize) {
         }
         if let Some(text) = texts(message).pop() {
             let later = messages.iter().skip(index + 1);
-            return (text, index, later.filter(|m| m["role"] == "assistant").count());
+            return (
+                text,
+                index,
+                later.filter(|m| m["role"] == "assistant").count(),
+            );
         }
     }
     (String::new(), 0, 0)

@@ -57,7 +57,10 @@ fn errors_carry_their_headers_and_then_the_turn_goes_on() {
     for _ in 0..2 {
         let (status, head, answer) = post(&server, &body);
         assert_eq!(status, "HTTP/1.1 429 Too Many Requests");
-        assert!(head.contains("retry-after: 2\r\n") || head.ends_with("retry-after: 2"), "{head}");
+        assert!(
+            head.contains("retry-after: 2\r\n") || head.ends_with("retry-after: 2"),
+            "{head}"
+        );
         assert!(!head.contains("$NOW"), "{head}");
         assert!(answer.contains("rate_limit_error"));
     }
@@ -72,10 +75,16 @@ fn a_stream_has_the_events_of_the_real_service_in_order() {
     body["stream"] = json!(true);
     let (_, head, stream) = post(&server, &body);
     assert!(head.contains("content-type: text/event-stream"));
-    let names: Vec<&str> = stream.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+    let names: Vec<&str> = stream
+        .lines()
+        .filter_map(|line| line.strip_prefix("event: "))
+        .collect();
     insta::assert_snapshot!(names.join(" "), @"message_start content_block_start content_block_delta content_block_delta content_block_stop content_block_start content_block_delta content_block_delta content_block_stop content_block_start content_block_delta content_block_stop message_delta message_stop");
     // Each data line is one JSON object that repeats the name of its event.
-    for data in stream.lines().filter_map(|line| line.strip_prefix("data: ")) {
+    for data in stream
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+    {
         let data: Value = serde_json::from_str(data).unwrap();
         assert!(names.contains(&data["type"].as_str().unwrap()));
     }
@@ -96,11 +105,20 @@ fn turns_without_a_pattern_are_handed_out_once_and_side_calls_do_not_take_them()
         {"steps": [{"text": "one"}]}, {"steps": [{"text": "two"}]}]}));
     let side = json!({"model": "m", "messages": [{"role": "user", "content": "title please"}]});
     assert!(post(&server, &side).2.contains("a title"));
-    let ask = |text: &str| post(&server, &conversation(json!([{"role": "user", "content": text}]))).2;
+    let ask = |text: &str| {
+        post(
+            &server,
+            &conversation(json!([{"role": "user", "content": text}])),
+        )
+        .2
+    };
     assert!(ask("first").contains("one"));
     assert!(ask("second").contains("two"));
     assert!(ask("third").contains("\"OK\""));
-    assert!(ask("first").contains("one"), "a retry of the same prompt gets the same turn");
+    assert!(
+        ask("first").contains("one"),
+        "a retry of the same prompt gets the same turn"
+    );
 }
 
 #[test]

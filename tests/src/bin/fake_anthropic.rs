@@ -11,7 +11,11 @@ fn main() -> anyhow::Result<()> {
     let mut source = Source::Fixed(Script::default());
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
+        let mut value = || {
+            arguments
+                .next()
+                .with_context(|| format!("{argument} needs a value"))
+        };
         match argument.as_str() {
             "--script" => source = Source::File(value()?.into()),
             "--port" => options.port = value()?.parse().context("--port")?,
