@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use crate::env::{CommandResult, TestEnv, find_in_path};
 use crate::terminal::Terminal;
-use crate::wait::wait_for;
 
 /// How long one `zellij action` may take: now and then one hangs for ever.
 const ACTION_LIMIT: Duration = Duration::from_secs(5);
@@ -123,18 +122,23 @@ impl<'env> Zellij<'env> {
             session: options.session.clone(),
             terminal,
         };
-        wait_for(
-            &format!(
-                "the first pane of Zellij; the screen:\n{}",
+        // Not a call before the first client has drawn: one that comes while the server starts can wedge the start.
+        zellij
+            .terminal
+            .wait_until("the first client to draw", START_LIMIT, |screen| {
+                screen.lines().count() > 3
+            });
+        let end = std::time::Instant::now() + START_LIMIT;
+        while !zellij
+            .try_panes()
+            .is_some_and(|panes| panes.iter().any(|pane| pane["is_plugin"] == false))
+        {
+            assert!(
+                std::time::Instant::now() < end,
+                "waited {START_LIMIT:?} in vain for the first pane of Zellij; the screen:\n{}",
                 zellij.terminal.screen()
-            ),
-            START_LIMIT,
-            || {
-                zellij
-                    .try_panes()
-                    .is_some_and(|panes| panes.iter().any(|pane| pane["is_plugin"] == false))
-            },
-        );
+            );
+        }
         zellij
     }
 

@@ -80,13 +80,9 @@ impl Lab {
             .collect()
     }
 
+    #[track_caller]
     fn wait_for_hook(&self, name: &str, count: usize, terminal: &Terminal) {
-        let what = format!(
-            "{count} {name}; seen {:?}; screen:\n{}",
-            self.names(),
-            terminal.screen()
-        );
-        wait_for(&what, PATIENCE, || {
+        terminal.wait_until(&format!("{count} {name}"), PATIENCE, |_| {
             self.names().iter().filter(|seen| *seen == name).count() >= count
         });
     }
@@ -282,6 +278,7 @@ fn prompts_are_typed_cleared_pasted_and_queued() {
     lab.wait_for_hook("Stop", 1, &terminal);
     assert_eq!(lab.hooks()[1]["prompt"], "two\nlines");
 
+    lab.wait_for_status("idle");
     terminal.send("slow\r");
     lab.wait_for_status("busy");
     terminal.send("later one\r");
