@@ -1,10 +1,10 @@
 //! A hermetic place for one test: own home, own sockets, own PATH with the stand-ins first, nothing inherited.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use regex_lite::Regex;
@@ -18,7 +18,7 @@ pub const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 /// A temporary folder with everything a test needs. Dropping it ends every process that was started in it.
 pub struct TestEnv {
     folder: tempfile::TempDir,
-    variables: RefCell<BTreeMap<String, String>>,
+    variables: Mutex<BTreeMap<String, String>>,
 }
 
 /// What a command printed and how it ended.
@@ -45,7 +45,7 @@ impl TestEnv {
             .unwrap();
         let env = Self {
             folder,
-            variables: RefCell::default(),
+            variables: Mutex::default(),
         };
         let home = env.home();
         for name in [".config", ".cache", ".local/share", ".local/state", "code"] {
@@ -141,18 +141,22 @@ impl TestEnv {
     /// Sets a variable for every command from now on.
     pub fn set(&self, name: &str, value: impl AsRef<OsStr>) {
         let value = value.as_ref().to_str().unwrap().to_owned();
-        self.variables.borrow_mut().insert(name.to_owned(), value);
+        self.variables
+            .lock()
+            .unwrap()
+            .insert(name.to_owned(), value);
     }
 
     pub fn unset(&self, name: &str) {
-        self.variables.borrow_mut().remove(name);
+        self.variables.lock().unwrap().remove(name);
     }
 
     /// The value a command will see; empty when unset.
     #[must_use]
     pub fn variable(&self, name: &str) -> String {
         self.variables
-            .borrow()
+            .lock()
+            .unwrap()
             .get(name)
             .cloned()
             .unwrap_or_default()
@@ -161,7 +165,7 @@ impl TestEnv {
     /// All variables a command will see.
     #[must_use]
     pub fn variables(&self) -> BTreeMap<String, String> {
-        self.variables.borrow().clone()
+        self.variables.lock().unwrap().clone()
     }
 
     /// Writes a file, with its folders; returns its path.
@@ -218,6 +222,16 @@ impl TestEnv {
         let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
         json["hasCompletedOnboarding"] = true.into();
         json["projects"][folder.display().to_string()]["hasTrustDialogAccepted"] = true.into();
+        std::fs::write(path, json.to_string()).unwrap();
+    }
+
+    /// Lets the real client start in a folder without dialogs, with the API key it will be given.
+    pub fn prepare_real_client(&self, folder: &Path, api_key: &str) {
+        self.trust(folder);
+        let path = self.home().join(".claude.json");
+        let mut json: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        json["customApiKeyResponses"] = serde_json::json!({"approved": [api_key], "rejected": []});
         std::fs::write(path, json.to_string()).unwrap();
     }
 

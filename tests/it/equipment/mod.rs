@@ -1,5 +1,6 @@
 //! The test equipment itself, proven against the real programs where they are there.
 
+mod contract;
 mod fake_claude;
 mod fake_gh;
 mod real_client;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::skip;
 
 /// The real client and a network for it, or the reason to skip.
-fn client() -> Result<(PathBuf, Network), String> {
+pub fn client() -> Result<(PathBuf, Network), String> {
     let program = std::env::var_os("CLAUSTRE_TEST_CLAUDE")
         .map(PathBuf::from)
         .ok_or("CLAUSTRE_TEST_CLAUDE does not name a client")?;

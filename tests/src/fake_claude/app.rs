@@ -232,7 +232,12 @@ impl App {
                 });
             }
             let model = with_model.then(|| shared.model.clone());
-            drop(shared.hook(&HookEvent::SessionStart { source, model }));
+            let title = shared.name.clone();
+            drop(shared.hook(&HookEvent::SessionStart {
+                source,
+                model,
+                title,
+            }));
             shared.refresh_status_line();
             shared.send(Event::Started);
         });

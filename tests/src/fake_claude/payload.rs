@@ -28,9 +28,13 @@ pub enum HookEvent {
     SessionStart {
         source: String,
         model: Option<String>,
+        /// The name given at the start.
+        title: Option<String>,
     },
     UserPromptSubmit {
         prompt: String,
+        /// The name given at the start.
+        title: Option<String>,
     },
     PreToolUse(ToolCall),
     PostToolUse {
@@ -51,7 +55,8 @@ pub enum HookEvent {
     PermissionRequest {
         name: String,
         input: Value,
-        suggestions: Value,
+        /// Absent for questions.
+        suggestions: Option<Value>,
     },
     Notification {
         message: String,
@@ -140,13 +145,26 @@ impl HookEvent {
         match self {
             Self::SessionStart {
                 source,
-                model: Some(model),
-            } => json!({"source": source, "model": model}),
-            Self::SessionStart {
-                source,
-                model: None,
-            } => json!({"source": source}),
-            Self::UserPromptSubmit { prompt } => json!({"prompt": prompt}),
+                model,
+                title,
+            } => {
+                let mut fields = json!({"source": source});
+                if let Some(model) = model {
+                    fields["model"] = json!(model);
+                }
+                if let Some(title) = title {
+                    fields["session_title"] = json!(title);
+                }
+                fields
+            }
+            Self::UserPromptSubmit {
+                prompt,
+                title: Some(title),
+            } => json!({"prompt": prompt, "session_title": title}),
+            Self::UserPromptSubmit {
+                prompt,
+                title: None,
+            } => json!({"prompt": prompt}),
             Self::PreToolUse(call) => call.fields(),
             Self::PostToolUse {
                 call,
@@ -180,7 +198,11 @@ impl HookEvent {
                 input,
                 suggestions,
             } => {
-                json!({"tool_name": name, "tool_input": input, "permission_suggestions": suggestions})
+                let mut fields = json!({"tool_name": name, "tool_input": input});
+                if let Some(suggestions) = suggestions {
+                    fields["permission_suggestions"] = suggestions.clone();
+                }
+                fields
             }
             Self::Notification { message, kind } => {
                 json!({"message": message, "notification_type": kind})

@@ -55,13 +55,18 @@ fn allows(rule: &str, tool: &str, input: &Value) -> bool {
             .is_some_and(|rest| rest.starts_with("__"))
 }
 
-/// What the dialog offers to remember.
+/// What the dialog offers to remember; nothing for a question.
 #[must_use]
-pub fn suggestions(tool: &str) -> Value {
-    if tool == "Bash" || EDITING.contains(&tool) {
-        return json!([{"type": "setMode", "mode": "acceptEdits", "destination": "session"}]);
+pub fn suggestions(tool: &str) -> Option<Value> {
+    if tool == "AskUserQuestion" {
+        return None;
     }
-    json!([{"type": "addRules", "rules": [{"toolName": tool}], "behavior": "allow", "destination": "localSettings"}])
+    if tool == "Bash" || EDITING.contains(&tool) {
+        return Some(json!([{"type": "setMode", "mode": "acceptEdits", "destination": "session"}]));
+    }
+    Some(
+        json!([{"type": "addRules", "rules": [{"toolName": tool}], "behavior": "allow", "destination": "localSettings"}]),
+    )
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub fn run(prepared: Prepared, prompt: &str, as_json: bool) -> i32 {
     drop(shared.hook(&HookEvent::SessionStart {
         source: source.into(),
         model: Some(shared.model.clone()),
+        title: shared.name.clone(),
     }));
     drop(shared.servers().start_all(&common));
     // Nobody can answer a dialog: what would ask is refused.

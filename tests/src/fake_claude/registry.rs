@@ -34,7 +34,7 @@ impl Registry {
             .to_string_lossy()
             .into_owned();
         let derived = format!("{folder_name}-{}", pid % 100);
-        let entry = json!({
+        let mut entry = json!({
             "pid": pid,
             "sessionId": session_id,
             "cwd": cwd,
@@ -45,11 +45,13 @@ impl Registry {
             "kind": "interactive",
             "entrypoint": "cli",
             "name": name.unwrap_or(&derived),
-            "nameSource": if name.is_some() { "user" } else { "derived" },
             "status": "idle",
             "updatedAt": now,
             "statusUpdatedAt": now,
         });
+        if name.is_none() {
+            entry["nameSource"] = json!("derived");
+        }
         let registry = Self {
             path: folder.join(format!("{pid}.json")),
             entry,

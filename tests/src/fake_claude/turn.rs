@@ -77,6 +77,7 @@ impl Turn<'_> {
             self.shared.set_status(&Status::Busy);
             let outcomes = self.shared.hook(&HookEvent::UserPromptSubmit {
                 prompt: prompt.clone(),
+                title: self.shared.name.clone(),
             });
             if let Some(refusal) = outcomes.iter().find(|outcome| outcome.blocks()) {
                 self.shared.print(format!(
@@ -277,7 +278,7 @@ impl Turn<'_> {
             return self.refused(&call, &source, &refusal);
         }
         if step.needs_permission
-            && let Err(refusal) = self.permission(&call, "permission prompt")?
+            && let Err(refusal) = self.permission(&call)?
         {
             return self.refused(&call, &source, &refusal);
         }
@@ -387,11 +388,7 @@ impl Turn<'_> {
     }
 
     /// Asks, unless the mode or a rule decides. The outer error ends the turn, the inner one is read by the model.
-    fn permission(
-        &mut self,
-        call: &ToolCall,
-        waiting_for: &'static str,
-    ) -> Result<Result<(), String>, Break> {
+    fn permission(&mut self, call: &ToolCall) -> Result<Result<(), String>, Break> {
         match permission::verdict(
             &self.shared.permission_mode,
             &self.shared.allow,
@@ -430,7 +427,7 @@ impl Turn<'_> {
             ],
             selected: 0,
         };
-        match self.dialog(dialog, call, waiting_for) {
+        match self.dialog(dialog, call) {
             Answer::Option(0) | Answer::HookAllows { .. } => Ok(Ok(())),
             Answer::HookDenies { message } => Ok(Err(message)),
             Answer::Option(_) | Answer::Dismissed => {
@@ -443,9 +440,10 @@ impl Turn<'_> {
     }
 
     /// Opens a dialog; keyboard and PermissionRequest hooks may answer it, the first one wins.
-    fn dialog(&mut self, dialog: Dialog, call: &ToolCall, waiting_for: &'static str) -> Answer {
+    fn dialog(&mut self, dialog: Dialog, call: &ToolCall) -> Answer {
         let number = self.shared.control.open_dialog();
-        self.shared.set_status(&Status::Waiting(waiting_for));
+        self.shared
+            .set_status(&Status::Waiting("permission prompt"));
         self.shared.send(Event::Dialog(Some((number, dialog))));
         let asking = Arc::clone(self.shared);
         let event = HookEvent::PermissionRequest {
@@ -499,7 +497,7 @@ impl Turn<'_> {
         if let Err(refusal) = announced {
             return self.refused(&call, &source, &refusal);
         }
-        if let Err(refusal) = self.permission(&call, "permission prompt")? {
+        if let Err(refusal) = self.permission(&call)? {
             return self.refused(&call, &source, &refusal);
         }
         let common = self.shared.common();
@@ -560,7 +558,7 @@ impl Turn<'_> {
             selected: 0,
         };
         let start = Instant::now();
-        let chosen = match self.dialog(dialog.clone(), &call, "input needed") {
+        let chosen = match self.dialog(dialog.clone(), &call) {
             Answer::Option(index) => dialog.options.get(index).cloned().unwrap_or_default(),
             Answer::HookAllows { updated_input } => updated_input
                 .and_then(|input| input["answers"][&question].as_str().map(str::to_owned))
@@ -572,8 +570,11 @@ impl Turn<'_> {
                 return Err(Break::Interrupted);
             }
         };
-        let mut response = call.input.clone();
-        response["answers"] = json!({question.clone(): chosen});
+        // What comes after the answer carries it in the input, too.
+        let mut call = call;
+        call.input["answers"] = json!({question.clone(): chosen});
+        call.input["annotations"] = json!({});
+        let response = call.input.clone();
         let text = format!(
             "User has answered your questions: \"{question}\"=\"{chosen}\". You can now continue with the user's answers in mind."
         );

@@ -45,6 +45,7 @@ fn session_events() {
     check("SessionStart", |s| HookEvent::SessionStart {
         source: text(&s["source"]),
         model: Some(text(&s["model"])),
+        title: None,
     });
     check("SessionEnd", |s| HookEvent::SessionEnd {
         reason: text(&s["reason"]),
@@ -62,6 +63,7 @@ fn session_events() {
 fn turn_events() {
     check("UserPromptSubmit", |s| HookEvent::UserPromptSubmit {
         prompt: text(&s["prompt"]),
+        title: None,
     });
     check("Stop", |s| HookEvent::Stop {
         active: false,
@@ -103,7 +105,7 @@ fn tool_events() {
     check("PermissionRequest", |s| HookEvent::PermissionRequest {
         name: text(&s["tool_name"]),
         input: s["tool_input"].clone(),
-        suggestions: s["permission_suggestions"].clone(),
+        suggestions: Some(s["permission_suggestions"].clone()),
     });
 }
 
