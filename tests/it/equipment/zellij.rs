@@ -87,3 +87,50 @@ fn no_process_of_an_environment_outlives_it() {
         .collect();
     assert!(left.is_empty(), "still running: {left:?}");
 }
+
+#[test]
+fn the_stand_in_for_claude_works_in_a_pane() {
+    if let Err(reason) = binary() {
+        return skip("the stand-in in a pane", &reason);
+    }
+    let env = TestEnv::new();
+    let repository = env.git_repo("shop");
+    env.claude_script(&serde_json::json!({"turns": [
+        {"match": "again", "steps": [{"say": "Second answer."}]},
+        {"steps": [{"say": "First answer."}]}]}));
+    let zellij = Zellij::start(
+        &env,
+        &Options {
+            session: "pane".into(),
+            ..Options::default()
+        },
+    );
+    let folder = repository.display().to_string();
+    let claude = env.path("bin/claude").display().to_string();
+    zellij.action(&[
+        "new-tab",
+        "--name",
+        "shop:main",
+        "--cwd",
+        &folder,
+        "--",
+        &claude,
+        "--",
+        "hello there",
+    ]);
+    zellij.terminal.wait_for_text("First answer.", PATIENCE);
+    let starts = env.claude_starts();
+    let pane = format!(
+        "terminal_{}",
+        starts[0]["env"]["ZELLIJ_PANE_ID"].as_str().unwrap()
+    );
+    assert_eq!(starts[0]["cwd"], *folder);
+    // The recipe of the project: clear the line, paste, pause, Enter, and Enter again until it is taken.
+    zellij.action(&["send-keys", "--pane-id", &pane, "Ctrl u"]);
+    zellij.action(&["paste", "--pane-id", &pane, "once again"]);
+    zellij.wait_for_pane_text(&pane, "> once again", PATIENCE);
+    wait_for("the second answer", PATIENCE, || {
+        zellij.action(&["send-keys", "--pane-id", &pane, "Enter"]);
+        zellij.dump_screen(&pane).contains("Second answer.")
+    });
+}

@@ -16,6 +16,7 @@
 
 pub mod app;
 pub mod args;
+pub mod calls;
 pub mod control;
 pub mod hooks;
 pub mod keys;
