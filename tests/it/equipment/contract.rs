@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use claustre_tests::anthropic::{AnthropicServer, Script};
 use claustre_tests::env::read_json_lines;
 use claustre_tests::netns::Network;
-use claustre_tests::{Terminal, TestEnv};
+use claustre_tests::{Terminal, TestEnv, wait_for};
 use serde_json::{Value, json};
 
 use super::real_client::client;
@@ -26,7 +26,7 @@ struct Seen {
     question: Value,
 }
 
-const EVENTS: [&str; 8] = [
+const EVENTS: [&str; 9] = [
     "SessionStart",
     "UserPromptSubmit",
     "PreToolUse",
@@ -34,6 +34,7 @@ const EVENTS: [&str; 8] = [
     "PostToolUseFailure",
     "PermissionRequest",
     "Stop",
+    "StopFailure",
     "SessionEnd",
 ];
 
@@ -58,10 +59,15 @@ fn lab() -> (TestEnv, PathBuf) {
         .collect();
     let settings = json!({
         "hooks": hooks,
-        "permissions": {"allow": ["Bash(echo *)", "Bash(ls *)"]},
+        "permissions": {"allow": ["Bash(echo *)", "Bash(ls *)", "mcp__lab"]},
         "statusLine": {"type": "command", "command": "status"},
     });
     env.write("settings.json", &settings.to_string());
+    env.install_script("lab-server", SERVER);
+    env.write(
+        "mcp.json",
+        r#"{"mcpServers": {"lab": {"command": "lab-server", "args": []}}}"#,
+    );
     (env, repository)
 }
 
@@ -127,8 +133,10 @@ fn drive(env: &TestEnv, terminal: &mut Terminal) -> Seen {
     }
 }
 
-fn start(env: &TestEnv, repository: &Path, program: &Path) -> Terminal {
+/// Starts a client of either kind on a prompt.
+fn start(env: &TestEnv, repository: &Path, program: &Path, prompt: &str) -> Terminal {
     let settings = env.path("settings.json").display().to_string();
+    let mcp = env.path("mcp.json").display().to_string();
     let arguments = [
         "--session-id",
         "11111111-2222-4333-8444-555555555555",
@@ -136,26 +144,30 @@ fn start(env: &TestEnv, repository: &Path, program: &Path) -> Terminal {
         "task 7",
         "--settings",
         &settings,
+        "--mcp-config",
+        &mcp,
+        "--strict-mcp-config",
         "--",
-        "run the demo",
+        prompt,
     ];
     Terminal::spawn_in(env, repository, program, &arguments, 110, 40)
 }
 
-fn real(program: &Path, network: &Network) -> Seen {
+/// How a test drives a client.
+type Drive<T> = fn(&TestEnv, &mut Terminal) -> T;
+
+fn real<T: Send>(
+    program: &Path,
+    network: &Network,
+    turns: &Value,
+    prompt: &str,
+    drive: Drive<T>,
+) -> T {
     let (env, repository) = lab();
     env.prepare_real_client(&repository, KEY);
-    let bash = |command: &str| json!({"name": "Bash", "input": {"command": command, "description": "Demo"}});
     let script = json!({
         "defaults": {"usage": {"input_tokens": 1200, "output_tokens": 50, "cache_read_input_tokens": 8000}},
-        "turns": [{"match": "run the demo", "steps": [
-            {"text": "Looking.", "tool_use": bash("echo hello")},
-            {"tool_use": bash("ls nonexistent-xyz")},
-            {"tool_use": bash("touch made")},
-            {"tool_use": {"name": "AskUserQuestion", "input": {"questions": [{
-                "question": "Which colour?", "header": "Question", "multiSelect": false,
-                "options": [{"label": "red", "description": "red"}, {"label": "blue", "description": "blue"}]}]}}},
-            {"text": "All done."}]}]});
+        "turns": turns});
     network.inside(|| {
         let server = AnthropicServer::start(Script::from_json(&script)).unwrap();
         env.set("ANTHROPIC_API_KEY", KEY);
@@ -167,18 +179,15 @@ fn real(program: &Path, network: &Network) -> Seen {
         ] {
             env.set(name, "1");
         }
-        drive(&env, &mut start(&env, &repository, program))
+        drive(&env, &mut start(&env, &repository, program, prompt))
     })
 }
 
-fn stand_in() -> Seen {
+fn stand_in<T>(turns: &Value, prompt: &str, drive: Drive<T>) -> T {
     let (env, repository) = lab();
-    let bash = |command: &str, ask: bool| json!({"tool": {"name": "Bash", "input": {"command": command, "description": "Demo"}, "needs_permission": ask}});
-    env.claude_script(&json!({"turns": [{"match": "run the demo", "steps": [
-        {"say": "Looking."}, bash("echo hello", false), bash("ls nonexistent-xyz", false), bash("touch made", true),
-        {"ask": {"question": "Which colour?", "options": ["red", "blue"]}}, {"say": "All done."}]}]}));
+    env.claude_script(&json!({"turns": turns}));
     let program = env.path("bin/claude");
-    drive(&env, &mut start(&env, &repository, &program))
+    drive(&env, &mut start(&env, &repository, &program, prompt))
 }
 
 /// Names of all fields, nested ones with dots; lists count as one field.
@@ -225,20 +234,24 @@ fn one_turn_looks_the_same_from_outside() {
         Ok(client) => client,
         Err(reason) => return skip("the stand-in against the real client", &reason),
     };
-    let (real, ours) = (real(&program, &network), stand_in());
+    let bash = |command: &str| json!({"name": "Bash", "input": {"command": command, "description": "Demo"}});
+    let model = json!([{"match": "run the demo", "steps": [
+        {"text": "Looking.", "tool_use": bash("echo hello")},
+        {"tool_use": bash("ls nonexistent-xyz")},
+        {"tool_use": bash("touch made")},
+        {"tool_use": {"name": "AskUserQuestion", "input": {"questions": [{
+            "question": "Which colour?", "header": "Question", "multiSelect": false,
+            "options": [{"label": "red", "description": "red"}, {"label": "blue", "description": "blue"}]}]}}},
+        {"text": "All done."}]}]);
+    let tool = |command: &str, ask: bool| json!({"tool": {"name": "Bash", "input": {"command": command, "description": "Demo"}, "needs_permission": ask}});
+    let script = json!([{"match": "run the demo", "steps": [
+        {"say": "Looking."}, tool("echo hello", false), tool("ls nonexistent-xyz", false), tool("touch made", true),
+        {"ask": {"question": "Which colour?", "options": ["red", "blue"]}}, {"say": "All done."}]}]);
+    let prompt = "run the demo";
+    let real = real(&program, &network, &model, prompt, drive);
+    let ours = stand_in(&script, prompt, drive);
     let mut differences = Differences::default();
-    differences.check(
-        "sequence of events",
-        &json!(sequence(&ours.hooks)),
-        &json!(sequence(&real.hooks)),
-    );
-    for (our, real) in ours.hooks.iter().zip(&real.hooks) {
-        differences.check(
-            &format!("fields of {}", real["hook_event_name"]),
-            &shape(our),
-            &shape(real),
-        );
-    }
+    differences.check_hooks(&ours.hooks, &real.hooks);
     differences.check(
         "fields of the status line",
         &shape(&ours.status),
@@ -303,6 +316,110 @@ fn one_turn_looks_the_same_from_outside() {
     );
 }
 
+/// Interrupts the first prompt, uses an MCP tool by the second, runs into an error by the third.
+fn drive_trouble(env: &TestEnv, terminal: &mut Terminal) -> Vec<Value> {
+    terminal.wait_until("the busy client", PATIENCE, |screen| {
+        registry(env)["status"] == "busy"
+            && count(env, "UserPromptSubmit") == 1
+            && screen.contains("take your time")
+            && screen.contains('…')
+    });
+    terminal.send("\x1b");
+    terminal.wait_until("the interrupted client", PATIENCE, |_| {
+        registry(env)["status"] == "idle"
+    });
+    // Nothing had been answered: the prompt comes back into the box.
+    terminal.wait_until("the prompt in the box", PATIENCE, |screen| {
+        screen.lines().any(|line| {
+            let line = line.trim_start_matches(['>', '❯']).trim();
+            line == "take your time"
+        })
+    });
+    for (number, prompt) in ["use the tool", "make it fail"].into_iter().enumerate() {
+        terminal.send("\x15");
+        terminal.paste(prompt);
+        terminal.wait_for_text(prompt, PATIENCE);
+        // An Enter right behind a paste may be swallowed: it is repeated, never the text.
+        let submitted = number + 2;
+        let mut next = Instant::now();
+        wait_for(&format!("{prompt:?} to be submitted"), PATIENCE, || {
+            if Instant::now() >= next {
+                terminal.send("\r");
+                next = Instant::now() + Duration::from_millis(500);
+            }
+            count(env, "UserPromptSubmit") >= submitted
+        });
+        let end = if number == 0 { "Stop" } else { "StopFailure" };
+        terminal.wait_until(end, PATIENCE, |_| {
+            count(env, end) == 1 && registry(env)["status"] != "busy"
+        });
+    }
+    terminal.signal(rustix::process::Signal::TERM);
+    terminal.wait_exit(PATIENCE);
+    read_json_lines(&env.path("hooks.jsonl"))
+}
+
+#[test]
+fn trouble_looks_the_same_from_outside() {
+    let (program, network) = match client() {
+        Ok(client) => client,
+        Err(reason) => return skip("trouble with the real client", &reason),
+    };
+    let model = json!([
+        {"match": "take your time", "steps": [{"text": "Late.", "delay": 20}]},
+        {"match": "use the tool", "steps": [
+            {"tool_use": {"name": "mcp__lab__ping", "input": {"x": "1"}}}, {"text": "Pinged."}]},
+        {"match": "make it fail", "steps": [
+            {"times": 9, "error": {"status": 400, "type": "invalid_request_error", "message": "bad request scripted"}}]}]);
+    let script = json!([
+        {"match": "take your time", "steps": [{"wait_ms": 20_000}, {"say": "Late."}]},
+        {"match": "use the tool", "steps": [
+            {"mcp": {"server": "lab", "tool": "ping", "arguments": {"x": "1"}}}, {"say": "Pinged."}]},
+        {"match": "make it fail", "steps": [
+            {"error": {"kind": "unknown", "message": "API Error: 400 bad request scripted"}}]}]);
+    let prompt = "take your time";
+    let real = real(&program, &network, &model, prompt, drive_trouble);
+    let ours = stand_in(&script, prompt, drive_trouble);
+    let mut differences = Differences::default();
+    differences.check_hooks(&ours, &real);
+    let last = |hooks: &[Value], event: &str, field: &str| {
+        let found = hooks
+            .iter()
+            .rev()
+            .find(|hook| hook["hook_event_name"] == event);
+        found.map(|hook| hook[field].clone()).unwrap_or_default()
+    };
+    for (event, field) in [
+        ("PostToolUse", "tool_response"),
+        ("StopFailure", "error"),
+        ("StopFailure", "last_assistant_message"),
+        ("SessionEnd", "reason"),
+    ] {
+        differences.check(
+            &format!("{field} of {event}"),
+            &last(&ours, event, field),
+            &last(&real, event, field),
+        );
+    }
+    assert!(
+        differences.found.is_empty(),
+        "{}",
+        differences.found.join("\n\n")
+    );
+}
+
+/// A server in shell, just enough to be called.
+const SERVER: &str = r#"#!/bin/sh
+while read -r line; do
+  id=$(echo "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
+  case "$line" in
+    *'"initialize"'*) echo '{"jsonrpc":"2.0","id":'$id',"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"lab","version":"1"}}}' ;;
+    *'"tools/list"'*) echo '{"jsonrpc":"2.0","id":'$id',"result":{"tools":[{"name":"ping","description":"Ping","inputSchema":{"type":"object","properties":{"x":{"type":"string"}}}}]}}' ;;
+    *'"tools/call"'*) echo '{"jsonrpc":"2.0","id":'$id',"result":{"content":[{"type":"text","text":"pong"}]}}' ;;
+  esac
+done
+"#;
+
 /// All differences are told at once: one run of the real client is slow.
 #[derive(Default)]
 struct Differences {
@@ -310,6 +427,21 @@ struct Differences {
 }
 
 impl Differences {
+    fn check_hooks(&mut self, ours: &[Value], real: &[Value]) {
+        self.check(
+            "sequence of events",
+            &json!(sequence(ours)),
+            &json!(sequence(real)),
+        );
+        for (our, real) in ours.iter().zip(real) {
+            self.check(
+                &format!("fields of {}", real["hook_event_name"]),
+                &shape(our),
+                &shape(real),
+            );
+        }
+    }
+
     fn check(&mut self, what: &str, ours: &Value, real: &Value) {
         if ours != real {
             self.found

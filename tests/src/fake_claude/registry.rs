@@ -19,6 +19,8 @@ pub enum Status {
 pub struct Registry {
     path: PathBuf,
     entry: Value,
+    /// Once removed it stays so: a turn that is still ending must not bring the entry back.
+    removed: bool,
 }
 
 impl Registry {
@@ -55,6 +57,7 @@ impl Registry {
         let registry = Self {
             path: folder.join(format!("{pid}.json")),
             entry,
+            removed: false,
         };
         registry.write();
         registry
@@ -62,6 +65,9 @@ impl Registry {
 
     /// A failure is told on the screen only: the registry is a hint in the real client, too.
     fn write(&self) {
+        if self.removed {
+            return;
+        }
         if let Some(folder) = self.path.parent() {
             drop(std::fs::create_dir_all(folder));
         }
@@ -96,7 +102,8 @@ impl Registry {
         self.write();
     }
 
-    pub fn remove(&self) {
+    pub fn remove(&mut self) {
+        self.removed = true;
         drop(std::fs::remove_file(&self.path));
     }
 }
