@@ -125,7 +125,7 @@ impl Link {
     pub fn line(&mut self, text: &str, now: u64) -> Vec<LinkEffect> {
         let mut effects = Vec::new();
         let text = text.trim_end();
-        let line: DownLine = match serde_json::from_str(text) {
+        let line = match DownLine::parse(text) {
             Ok(line) => line,
             Err(_) => {
                 // A daemon of another version may say what we do not know; what is lost is asked for again.

@@ -1,6 +1,6 @@
 //! Deadlines over Zellij's one-shot timers, which cannot be told apart or taken back.
 //!
-//! Each purpose has one deadline. The shell arms a Zellij timer for the earliest, and when any timer fires asks which
+//! Each purpose has one deadline, or several where the dashboard asked for several ticks. The shell arms a Zellij timer for the earliest, and when any timer fires asks which
 //! deadlines have passed. A timer that fires for nothing costs one call.
 
 /// What a deadline is for.
@@ -32,6 +32,13 @@ impl Timers {
         }
     }
 
+    /// Sets one more deadline of a purpose.
+    pub fn add(&mut self, purpose: Purpose, at: u64) {
+        if !self.deadlines.contains(&(purpose, at)) {
+            self.deadlines.push((purpose, at));
+        }
+    }
+
     /// Is a deadline of this purpose waiting?
     pub fn waits(&self, purpose: Purpose) -> bool {
         self.deadlines.iter().any(|(known, _)| *known == purpose)
@@ -42,6 +49,7 @@ impl Timers {
         self.armed.retain(|at| *at > now);
         let mut due: Vec<Purpose> = self.deadlines.iter().filter(|(_, at)| *at <= now).map(|(purpose, _)| *purpose).collect();
         due.sort_unstable();
+        due.dedup();
         self.deadlines.retain(|(_, at)| *at > now);
         due
     }
@@ -81,10 +89,20 @@ mod tests {
     #[test]
     fn the_earlier_deadline_of_a_purpose_stays() {
         let mut timers = Timers::default();
-        timers.set(Purpose::Tick, 30);
-        timers.set(Purpose::Tick, 90);
-        assert!(timers.waits(Purpose::Tick));
-        assert_eq!(timers.fired(30), [Purpose::Tick]);
-        assert!(!timers.waits(Purpose::Tick));
+        timers.set(Purpose::Bootstrap, 30);
+        timers.set(Purpose::Bootstrap, 90);
+        assert!(timers.waits(Purpose::Bootstrap));
+        assert_eq!(timers.fired(30), [Purpose::Bootstrap]);
+        assert!(!timers.waits(Purpose::Bootstrap));
+    }
+
+    #[test]
+    fn several_ticks_may_be_asked_for() {
+        let mut timers = Timers::default();
+        timers.add(Purpose::Tick, 90);
+        timers.add(Purpose::Tick, 30);
+        timers.add(Purpose::Tick, 31);
+        assert_eq!(timers.fired(31), [Purpose::Tick]);
+        assert_eq!(timers.fired(90), [Purpose::Tick]);
     }
 }

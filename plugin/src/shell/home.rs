@@ -33,7 +33,6 @@ impl Shell {
             self.hide();
         } else {
             self.show();
-            self.tell(Msg::Toggle);
         }
     }
 

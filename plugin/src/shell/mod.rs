@@ -66,7 +66,6 @@ pub struct Shell {
     buffer: Buffer,
     text: String,
     size: (u16, u16),
-    dirty: bool,
     last_frame: Option<u64>,
     timers: Timers,
     home: Home,
@@ -135,7 +134,6 @@ impl ZellijPlugin for Shell {
             self.effect(effect);
         }
         self.draw();
-        self.dirty = false;
         self.last_frame = Some(self.now());
     }
 }
@@ -159,7 +157,6 @@ impl Shell {
                     }
                 }
                 self.run_due_timers();
-                self.dirty = true;
                 self.settle()
             }
             PermissionStatus::Granted | PermissionStatus::Denied => true,
@@ -208,7 +205,6 @@ impl Shell {
         for effect in claustre_plugin::update::update(&mut self.model, msg) {
             self.effect(effect);
         }
-        self.dirty = true;
     }
 
     fn effect(&mut self, effect: Effect) {
@@ -219,7 +215,7 @@ impl Shell {
             }
             Effect::Show => self.show(),
             Effect::Hide => self.hide(),
-            Effect::Tick { millis } => self.timers.set(Purpose::Tick, self.now().saturating_add(millis)),
+            Effect::Tick { millis } => self.timers.add(Purpose::Tick, self.now().saturating_add(millis)),
             Effect::OpenUrl(url) => actions::open_url(&url),
             Effect::Copy(text) => copy_to_clipboard(text),
         }
@@ -249,7 +245,7 @@ impl Shell {
             self.timers.set(Purpose::Heartbeat, now.saturating_add(wait));
         }
         let mut draw = false;
-        if self.dirty && self.home.visible {
+        if self.model.needs_redraw() {
             let next = self.last_frame.map_or(now, |last| last.saturating_add(FRAME_MILLIS));
             draw = next <= now;
             if !draw {
