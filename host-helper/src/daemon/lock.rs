@@ -46,7 +46,11 @@ pub struct DaemonLock {
 
 fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LockError {
     let path = path.display().to_string();
-    move |source| LockError::Io { doing, path, source }
+    move |source| LockError::Io {
+        doing,
+        path,
+        source,
+    }
 }
 
 /// Makes a directory that only its owner can enter, or checks that it is one.
@@ -71,7 +75,8 @@ pub fn private_directory(path: &Path) -> Result<(), LockError> {
         return Err(wrong("belongs to another user"));
     }
     if found.mode() & 0o077 != 0 {
-        fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(failed("closing to others", path))?;
+        fs::set_permissions(path, Permissions::from_mode(0o700))
+            .map_err(failed("closing to others", path))?;
     }
     Ok(())
 }
@@ -93,7 +98,9 @@ pub fn take(paths: &Paths) -> Result<DaemonLock, LockError> {
         .map_err(failed("opening", &path))?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(LockError::Taken(paths.home().display().to_string())),
+        Err(TryLockError::WouldBlock) => {
+            return Err(LockError::Taken(paths.home().display().to_string()));
+        }
         Err(TryLockError::Error(source)) => return Err(failed("locking", &path)(source)),
     }
     // For messages only: who holds it is what the lock itself says.
@@ -126,9 +133,12 @@ impl DaemonLock {
             _ => Err(failed("removing the old", &beside)(error)),
         })?;
         let listener = UnixListener::bind(&beside).map_err(failed("binding", path))?;
-        fs::set_permissions(&beside, Permissions::from_mode(0o600)).map_err(failed("closing to others", path))?;
+        fs::set_permissions(&beside, Permissions::from_mode(0o600))
+            .map_err(failed("closing to others", path))?;
         fs::rename(&beside, path).map_err(failed("placing", path))?;
-        listener.set_nonblocking(true).map_err(failed("setting up", path))?;
+        listener
+            .set_nonblocking(true)
+            .map_err(failed("setting up", path))?;
         Ok(listener)
     }
 }

@@ -69,7 +69,11 @@ impl Log {
 }
 
 fn open(path: &Path) -> io::Result<Open> {
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)?;
     let size = file.metadata()?.len();
     Ok(Open { file, size })
 }

@@ -21,7 +21,10 @@ use crate::engine::{
 /// Hands in everything that lies in the spool.
 pub async fn drain(directory: &Path, engine: &Engine, tokens: &Tokens, inputs: &SyncSender<Input>) {
     let mut files: Vec<(PathBuf, Vec<Report>)> = match files(directory) {
-        Ok(files) => files.into_iter().map(|path| (path.clone(), read(&path))).collect(),
+        Ok(files) => files
+            .into_iter()
+            .map(|path| (path.clone(), read(&path)))
+            .collect(),
         Err(error) => {
             tracing::warn!(%error, "reading the spool");
             return;

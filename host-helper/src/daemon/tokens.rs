@@ -36,7 +36,10 @@ impl Tokens {
     /// There is no chance to be had, or the disk failed.
     pub fn mint(&self, session: SessionId) -> Result<String, PortError> {
         let doing = |error: &dyn std::fmt::Display| {
-            PortError::lasting(format!("making the token of session {}: {error}", session.short()), None)
+            PortError::lasting(
+                format!("making the token of session {}: {error}", session.short()),
+                None,
+            )
         };
         let mut random = [0u8; 32];
         getrandom::fill(&mut random).map_err(|error| doing(&error))?;
@@ -51,7 +54,8 @@ impl Tokens {
             .mode(0o600)
             .open(directory.join("token"))
             .map_err(|error| doing(&error))?;
-        file.write_all(token.as_bytes()).map_err(|error| doing(&error))?;
+        file.write_all(token.as_bytes())
+            .map_err(|error| doing(&error))?;
         let hash = hash(&token);
         self.hashes
             .lock()
@@ -67,7 +71,12 @@ impl Tokens {
     pub fn read(&self, session: SessionId) -> Result<String, PortError> {
         fs::read_to_string(self.paths.session(session).join("token"))
             .map(|token| token.trim().to_owned())
-            .map_err(|error| PortError::lasting(format!("reading the token of session {}: {error}", session.short()), None))
+            .map_err(|error| {
+                PortError::lasting(
+                    format!("reading the token of session {}: {error}", session.short()),
+                    None,
+                )
+            })
     }
 
     /// Is this the session's token?
@@ -79,7 +88,9 @@ impl Tokens {
             .get(&session)
             .cloned();
         let wanted = known.or_else(|| {
-            let found = engine.read_blocking(|reader| reader.session(session)).ok()??;
+            let found = engine
+                .read_blocking(|reader| reader.session(session))
+                .ok()??;
             let hash = found.opened?.token_hash;
             self.hashes
                 .lock()

@@ -49,7 +49,11 @@ fn open(path: &Path) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(fd, Interest::READABLE)
 }
 
-async fn follow(watch: &AsyncFd<OwnedFd>, changed: &impl Fn(), stop: &CancellationToken) -> io::Result<()> {
+async fn follow(
+    watch: &AsyncFd<OwnedFd>,
+    changed: &impl Fn(),
+    stop: &CancellationToken,
+) -> io::Result<()> {
     loop {
         let mut ready = tokio::select! {
             () = stop.cancelled() => return Ok(()),

@@ -57,11 +57,15 @@ pub async fn run(engine: Engine, workspace: Arc<dyn Workspace>, stop: Cancellati
                 continue;
             };
             let workspace = workspace.clone();
-            let counted =
-                tokio::task::spawn_blocking(move || workspace.diff(worktree.path.as_ref(), &worktree.base_commit)).await;
+            let counted = tokio::task::spawn_blocking(move || {
+                workspace.diff(worktree.path.as_ref(), &worktree.base_commit)
+            })
+            .await;
             match counted {
                 Ok(Ok(diff)) => engine.live.set_diff(session, diff),
-                Ok(Err(error)) => tracing::debug!(error = %error.message, "counting a worktree's changes"),
+                Ok(Err(error)) => {
+                    tracing::debug!(error = %error.message, "counting a worktree's changes")
+                }
                 Err(error) => tracing::warn!(%error, "counting a worktree's changes"),
             }
         }

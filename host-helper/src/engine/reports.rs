@@ -192,7 +192,9 @@ fn take(
 fn pane_command(report: &Report, engine: &Engine) -> Option<Command> {
     let (zellij_session, pane) = (report.zellij_session.clone()?, report.pane_id?);
     let session = report.session;
-    let known = engine.read_blocking(|reader| reader.session(session)).ok()??;
+    let known = engine
+        .read_blocking(|reader| reader.session(session))
+        .ok()??;
     let server_pid = (engine.server_of)(&zellij_session).unwrap_or(0);
     if let Some(standing) = known.pane.get()
         && standing.zellij_session == zellij_session

@@ -19,4 +19,6 @@ pub mod port;
 
 pub use cli::{Zellij, ZellijError};
 pub use link::{LinkError, LinkEvent, LinkHandle, LinkKey, Links};
-pub use multiplexer::{Multiplexer, MultiplexerError, OpenSession, Opened, PanePlace, ZellijMultiplexer};
+pub use multiplexer::{
+    Multiplexer, MultiplexerError, OpenSession, Opened, PanePlace, ZellijMultiplexer,
+};

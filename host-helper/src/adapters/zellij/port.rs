@@ -7,7 +7,9 @@ use tokio::runtime::Handle;
 
 use super::{
     link::Links,
-    multiplexer::{Multiplexer as _, MultiplexerError, OpenSession, PanePlace, Pending, ZellijMultiplexer},
+    multiplexer::{
+        Multiplexer as _, MultiplexerError, OpenSession, PanePlace, Pending, ZellijMultiplexer,
+    },
 };
 use crate::ports::{Multiplexer, OpenedPane, PaneFacts, PaneOrder, PortError};
 
@@ -21,7 +23,12 @@ pub struct ZellijPort {
 
 impl ZellijPort {
     /// Through these links, on this runtime. `shell_beside` = a shell beside each session in its tab.
-    pub fn new(zellij: ZellijMultiplexer, links: Arc<Links>, runtime: Handle, shell_beside: bool) -> Self {
+    pub fn new(
+        zellij: ZellijMultiplexer,
+        links: Arc<Links>,
+        runtime: Handle,
+        shell_beside: bool,
+    ) -> Self {
         Self {
             zellij,
             links,
@@ -112,6 +119,8 @@ fn port_error(error: MultiplexerError) -> PortError {
             Some("its pane was closed; resume the session with R (claustre session resume)".into()),
         ),
         // To order it again might do it twice; the launcher reports if it happened.
-        MultiplexerError::Unknown(_) | MultiplexerError::Layout(_) => PortError::lasting(message, None),
+        MultiplexerError::Unknown(_) | MultiplexerError::Layout(_) => {
+            PortError::lasting(message, None)
+        }
     }
 }
