@@ -231,6 +231,11 @@ pub trait Agent: Send {
     fn usage(&mut self, session: SessionId) -> Option<Command>;
     /// Learns of a session that the log knows: at the start of the daemon, and when it is opened.
     fn know(&mut self, known: KnownSession);
+    /// When a look is due although nothing happens, such as where a client was started and says nothing.
+    fn next_look(&self) -> Option<Timestamp>;
+    /// The text that the hook waiting for this ask prints once it was answered; none = nothing. Works before and
+    /// after [`Agent::answered`]. `text` is the reason or the answer; with several questions one line for each.
+    fn answer_text(&mut self, session: SessionId, ask: AskId, outcome: AskOutcome, text: Option<&str>) -> Option<String>;
     /// An ask was answered through Claustre: it is not on the screen any more.
     fn answered(&mut self, session: SessionId, ask: AskId);
     /// The session is closed.
@@ -265,12 +270,6 @@ pub struct KnownAsk {
     pub title: String,
     /// Since when.
     pub since: Timestamp,
-}
-
-/// The text that a waiting hook prints once its ask was answered; none = nothing.
-pub trait AnswerText: Send + Sync {
-    /// By outcome, with the reason or answer.
-    fn text(&self, outcome: AskOutcome, text: Option<&str>) -> Option<String>;
 }
 
 /// What opening a pane needs.
