@@ -241,6 +241,11 @@ pub trait Agent: Send {
     fn usage(&mut self, session: SessionId) -> Option<Command>;
     /// Learns of a session that the log knows: at the start of the daemon, and when it is opened.
     fn know(&mut self, known: KnownSession);
+    /// When a look is due although nothing happens, such as where a client was started and says nothing.
+    fn next_look(&self) -> Option<Timestamp>;
+    /// The text that the hook waiting for this ask prints once it was answered; none = nothing. Works before and
+    /// after [`Agent::answered`]. `text` is the reason or the answer; with several questions one line for each.
+    fn answer_text(&mut self, session: SessionId, ask: AskId, outcome: AskOutcome, text: Option<&str>) -> Option<String>;
     /// An ask was answered through Claustre: it is not on the screen any more.
     fn answered(&mut self, session: SessionId, ask: AskId);
     /// The text that a waiting hook prints once its ask was closed so; none = nothing. Called before [`Agent::answered`].

@@ -2,5 +2,9 @@
 
 pub mod claude;
 pub mod git;
+pub mod host;
+pub mod launchers;
+pub mod notify;
 pub mod process;
+pub mod workspace;
 pub mod zellij;
