@@ -248,16 +248,6 @@ pub trait Agent: Send {
     fn answer_text(&mut self, session: SessionId, ask: AskId, outcome: AskOutcome, text: Option<&str>) -> Option<String>;
     /// An ask was answered through Claustre: it is not on the screen any more.
     fn answered(&mut self, session: SessionId, ask: AskId);
-    /// The text that a waiting hook prints once its ask was closed so; none = nothing. Called before [`Agent::answered`].
-    fn answer_text(
-        &mut self,
-        session: SessionId,
-        ask: AskId,
-        outcome: AskOutcome,
-        text: Option<&str>,
-    ) -> Option<String>;
-    /// When a look is due although nothing happens: a client that started should have been heard of by then.
-    fn next_look(&self) -> Option<Timestamp>;
     /// The session is closed.
     fn forget(&mut self, session: SessionId);
     /// The directory whose changes are worth a [`Agent::look`].

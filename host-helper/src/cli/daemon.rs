@@ -47,7 +47,7 @@ pub fn run(context: &mut Context, command: DaemonCommand) -> Result<(), CliError
             for warning in &loaded.warnings {
                 context.ui.say(&format!("warning: {warning}"));
             }
-            become_daemon(&context.paths, loaded.config)
+            become_daemon(&context.paths, &loaded.config)
         }
         DaemonCommand::Start => {
             context.client()?;
@@ -66,16 +66,11 @@ pub fn run(context: &mut Context, command: DaemonCommand) -> Result<(), CliError
     }
 }
 
-/// CALL SITE of `crate::daemon::run(paths, config)`: replace this answer by the call when the two are joined.
-fn become_daemon(paths: &Paths, config: Config) -> Result<(), CliError> {
-    drop(config);
-    Err(CliError::failed(
-        "running the daemon",
-        format!(
-            "this build was made without it ({})",
-            paths.home().display()
-        ),
-    ))
+fn become_daemon(paths: &Paths, config: &Config) -> Result<(), CliError> {
+    crate::daemon::run(paths, config).map_err(|error| {
+        // Whoever started it in the background reads the reason in its log.
+        CliError::failed("running the daemon", format!("{error:#}"))
+    })
 }
 
 fn status(context: &mut Context) -> Result<(), CliError> {

@@ -46,7 +46,17 @@ fn open(path: &Path) -> io::Result<AsyncFd<OwnedFd>> {
             | inotify::WatchFlags::DELETE_SELF
             | inotify::WatchFlags::ONLYDIR,
     )?;
-    AsyncFd::with_interest(fd, Interest::READABLE)
+    readable(fd)
+}
+
+/// The descriptor under the runtime's eye.
+fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    #[expect(unsafe_code, reason = "tokio asks for the promise that the descriptor stays the same file")]
+    // SAFETY: an `OwnedFd` names the same open file until it is dropped, and the `AsyncFd` owns it.
+    unsafe {
+        AsyncFd::register_with_interest(fd, Interest::READABLE)
+    }
+    .map_err(Into::into)
 }
 
 async fn follow(
@@ -86,7 +96,7 @@ pub async fn process_end(pid: u32) {
     let Ok(fd) = pidfd_open(pid, PidfdFlags::NONBLOCK) else {
         return;
     };
-    if let Ok(fd) = AsyncFd::with_interest(fd, Interest::READABLE) {
+    if let Ok(fd) = readable(fd) {
         // It becomes readable when the process ends, and stays so.
         fd.readable().await.ok();
     }
