@@ -126,7 +126,7 @@ impl<'env> Zellij<'env> {
         zellij
             .terminal
             .wait_until("the first client to draw", START_LIMIT, |screen| {
-                screen.lines().count() > 3
+                !screen.trim().is_empty()
             });
         let end = std::time::Instant::now() + START_LIMIT;
         while !zellij
@@ -217,9 +217,7 @@ impl<'env> Zellij<'env> {
     #[must_use]
     #[track_caller]
     pub fn list_panes_json(&self) -> Vec<Value> {
-        let printed = self.action(&["list-panes", "--all", "--json"]);
-        serde_json::from_str(&printed)
-            .unwrap_or_else(|error| panic!("list-panes printed no list ({error}): {printed}"))
+        self.list("list-panes")
     }
 
     /// All tabs, as `list-tabs --all --json` tells them.
@@ -229,9 +227,20 @@ impl<'env> Zellij<'env> {
     #[must_use]
     #[track_caller]
     pub fn list_tabs_json(&self) -> Vec<Value> {
-        let printed = self.action(&["list-tabs", "--all", "--json"]);
-        serde_json::from_str(&printed)
-            .unwrap_or_else(|error| panic!("list-tabs printed no list ({error}): {printed}"))
+        self.list("list-tabs")
+    }
+
+    /// A busy Zellij now and then prints nothing and exits 0: then it is asked again.
+    #[track_caller]
+    fn list(&self, what: &str) -> Vec<Value> {
+        let mut printed = String::new();
+        for _ in 0..ACTION_TRIES {
+            printed = self.action(&[what, "--all", "--json"]);
+            if let Ok(list) = serde_json::from_str(&printed) {
+                return list;
+            }
+        }
+        panic!("{what} printed no list: {printed:?}")
     }
 
     /// What a pane shows, for example of `terminal_0`.
@@ -303,7 +312,7 @@ impl<'env> Zellij<'env> {
             rows,
         );
         terminal.wait_until("the attached client to draw", START_LIMIT, |screen| {
-            screen.lines().count() > 3
+            !screen.trim().is_empty()
         });
         terminal
     }

@@ -134,3 +134,28 @@ fn the_stand_in_for_claude_works_in_a_pane() {
         zellij.dump_screen(&pane).contains("Second answer.")
     });
 }
+
+#[test]
+fn a_session_starts_with_a_layout_and_settings_of_its_own() {
+    if let Err(reason) = binary() {
+        return skip("a session with a layout", &reason);
+    }
+    let env = TestEnv::new();
+    let layout = "layout {\n    tab name=\"first-tab\" {\n        pane command=\"echo\" {\n            args \"from-the-layout\"\n        }\n    }\n}\n";
+    let layout = env.write("layout.kdl", layout);
+    let mut zellij = Zellij::start(
+        &env,
+        &Options {
+            session: "laid-out".into(),
+            layout: Some(layout),
+            config: "pane_frames false\n".into(),
+            ..Options::default()
+        },
+    );
+    zellij.terminal.wait_for_text("from-the-layout", PATIENCE);
+    assert_eq!(zellij.list_tabs_json()[0]["name"], "first-tab");
+    let second = zellij.attach(100, 30);
+    second.wait_for_text("from-the-layout", PATIENCE);
+    zellij.terminal.hang_up();
+    assert_eq!(zellij.sessions(), ["laid-out"]);
+}
