@@ -6,6 +6,9 @@ mod evolve;
 mod react;
 mod transition;
 
+#[cfg(test)]
+mod tests;
+
 pub use decide::{decide, unmet_dependencies};
 pub use evolve::{Standing, Subtask, Task};
 pub use react::react;
