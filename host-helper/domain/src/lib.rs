@@ -20,6 +20,13 @@ pub mod task;
 pub mod time;
 pub mod worktree;
 
+// The tests' world is shared with the tests of the crate's outside.
+#[cfg(test)]
+extern crate self as claustre_domain;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;
+
 use claustre_protocol::time::Timestamp;
 
 use crate::{

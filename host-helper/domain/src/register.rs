@@ -1,6 +1,6 @@
 //! Fields that several hosts may write: the last writer wins, the same way in whatever order the writes arrive.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use claustre_protocol::ids::MachineId;
 use serde::{Deserialize, Serialize};
@@ -112,23 +112,25 @@ impl<T> Edit<T> {
     }
 }
 
-/// Things that are opened once and closed once, in whatever order the two are heard of; only the open ones are kept.
-/// Each opening and closing must be folded in exactly once, as the store does by event id.
+/// Things that are opened once and closed, perhaps by two hosts at a time, in whatever order that is heard of; only the open
+/// ones are kept. Each opening and closing must be folded in exactly once, as the store does by event id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(bound(
-    deserialize = "Key: Ord + Deserialize<'de>",
-    serialize = "Key: Ord + Serialize"
-))]
+#[serde(
+    transparent,
+    bound(
+        deserialize = "Key: Ord + Deserialize<'de>",
+        serialize = "Key: Ord + Serialize"
+    )
+)]
 pub struct OpenSet<Key> {
-    open: BTreeSet<Key>,
-    closed_early: BTreeSet<Key>,
+    /// Openings less closings, without zeros: sums do not care about order.
+    balance: BTreeMap<Key, i32>,
 }
 
 impl<Key> Default for OpenSet<Key> {
     fn default() -> Self {
         Self {
-            open: BTreeSet::new(),
-            closed_early: BTreeSet::new(),
+            balance: BTreeMap::new(),
         }
     }
 }
@@ -136,36 +138,43 @@ impl<Key> Default for OpenSet<Key> {
 impl<Key: Ord + Copy> OpenSet<Key> {
     /// It was opened.
     pub fn open(&mut self, key: Key) {
-        if !self.closed_early.remove(&key) {
-            self.open.insert(key);
-        }
+        self.add(key, 1);
     }
 
     /// It was closed.
     pub fn close(&mut self, key: Key) {
-        if !self.open.remove(&key) {
-            self.closed_early.insert(key);
+        self.add(key, -1);
+    }
+
+    fn add(&mut self, key: Key, amount: i32) {
+        let balance = self.balance.entry(key).or_insert(0);
+        *balance = balance.saturating_add(amount);
+        if *balance == 0 {
+            self.balance.remove(&key);
         }
     }
 
     /// Is it open?
     pub fn contains(&self, key: Key) -> bool {
-        self.open.contains(&key)
+        self.balance.get(&key).is_some_and(|balance| *balance > 0)
     }
 
     /// Those that are open.
     pub fn iter(&self) -> impl Iterator<Item = Key> + '_ {
-        self.open.iter().copied()
+        self.balance
+            .iter()
+            .filter(|(_, balance)| **balance > 0)
+            .map(|(key, _)| *key)
     }
 
     /// How many are open.
     pub fn len(&self) -> usize {
-        self.open.len()
+        self.iter().count()
     }
 
     /// Is none open?
     pub fn is_empty(&self) -> bool {
-        self.open.is_empty()
+        self.iter().next().is_none()
     }
 }
 
@@ -209,6 +218,22 @@ mod tests {
             }
             prop_assert_eq!(straight, shuffled);
         }
+    }
+
+    #[test]
+    fn what_was_closed_twice_is_closed_in_every_order() {
+        let mut sets = [(); 3].map(|()| OpenSet::default());
+        for (place, set) in sets.iter_mut().enumerate() {
+            for step in 0..3 {
+                if step == place {
+                    set.open(7);
+                } else {
+                    set.close(7);
+                }
+            }
+            assert!(!set.contains(7) && set.is_empty());
+        }
+        assert!(sets.iter().all(|set| *set == sets[0]));
     }
 
     #[test]

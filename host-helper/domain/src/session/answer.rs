@@ -114,7 +114,8 @@ pub(super) fn report(world: &dyn World, command: &SessionCommand) -> Vec<Event> 
             answerable,
             since,
         } => if_open(world, *session, |known| {
-            if known.asks.contains(*ask) {
+            // Reported again: it is open, or was closed meanwhile.
+            if world.ask(*ask).is_some_and(|known| known.asked.is_some()) {
                 return Vec::new();
             }
             let mut events = vec![Event::SessionAsked(Box::new(SessionAsked {

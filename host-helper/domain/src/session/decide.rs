@@ -78,6 +78,13 @@ pub fn decide(
             if text.trim().is_empty() {
                 return Err(Rejection::refused("sending a message", "it is empty"));
             }
+            // Ordered again, after an answer that was lost: it is on its way, or has arrived.
+            if world
+                .message(*message)
+                .is_some_and(|known| known.session.is_some())
+            {
+                return Ok(Vec::new());
+            }
             Ok(vec![Event::MessageQueued {
                 message: *message,
                 session: *session,

@@ -300,12 +300,9 @@ impl Session {
             Event::MessageDelivered { message, .. } | Event::MessageDropped { message, .. } => {
                 self.queued.close(*message);
             }
-            Event::TaskAssigned { task, edit_no, .. } => {
-                self.task.write(Some(*task), recorded.stamp(*edit_no))
-            }
-            Event::AssignmentEnded { edit_no, .. } => {
-                self.task.write(None, recorded.stamp(*edit_no))
-            }
+            // The edit numbers of assignments count within a task; a session goes from one task to another.
+            Event::TaskAssigned { task, .. } => self.task.write(Some(*task), stamp),
+            Event::AssignmentEnded { .. } => self.task.write(None, stamp),
             Event::UsageRecorded { task, totals, .. } => self
                 .usage
                 .entry(task.unwrap_or(TaskId::new(uuid::Uuid::nil())))
@@ -320,9 +317,8 @@ impl Session {
                 );
             }
             Event::WorktreeRemoved { snapshot, .. } => self.removed.write(snapshot.clone(), stamp),
-            Event::WorktreeRestored { edit_no, .. } => {
-                self.removed.write(None, recorded.stamp(*edit_no))
-            }
+            // One host removes and restores, so its clock tells which came later.
+            Event::WorktreeRestored { .. } => self.removed.write(None, stamp),
             _ => {}
         }
     }

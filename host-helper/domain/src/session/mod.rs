@@ -5,6 +5,9 @@ mod decide;
 mod evolve;
 mod react;
 
+#[cfg(test)]
+mod tests;
+
 pub use decide::{close, decide, end_assignment, opened};
 pub use evolve::{Ask, Client, Message, MessageState, Pane, Session, SessionStanding};
 pub use react::react;

@@ -94,7 +94,8 @@ pub fn decide(
         TaskCommand::Delete { task } => {
             let known = existing(world, "deleting the task", *task)?;
             let mut events = close_active_session(world, &known, "the task was deleted");
-            if !events.is_empty() {
+            // Brought back it is in the queue again, unless it was done.
+            if !events.is_empty() && known.status_now() != TaskStatus::Done {
                 events.extend(moved(&known, TaskStatus::Pending, None));
             }
             events.push(Event::TaskDeleted {
@@ -436,6 +437,13 @@ fn reopen(world: &dyn World, task: TaskId) -> Result<Vec<Event>, Rejection> {
         // A blocked task whose session is still there goes on in it.
         TaskStatus::Blocked | TaskStatus::Interrupted if has_session => {
             Ok(moved(&known, TaskStatus::Working, None))
+        }
+        // It was pushed, or finished by hand, while its session stayed open.
+        TaskStatus::Done if has_session => {
+            let mut events = close_active_session(world, &known, "the task was reopened");
+            events.extend(moved(&known, TaskStatus::Pending, None));
+            events.extend(block_dependents(world, &known));
+            Ok(events)
         }
         _ if has_session => Err(Rejection::refused(
             doing("reopening", &known),

@@ -7,6 +7,9 @@ pub mod prompt;
 mod react;
 mod transition;
 
+#[cfg(test)]
+mod tests;
+
 pub use decide::{decide, unmet_dependencies, unmet_dependencies_in};
 pub use evolve::{Standing, Subtask, Task};
 pub use react::react;
