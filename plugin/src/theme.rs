@@ -210,6 +210,26 @@ impl Marks {
         }
     }
 
+    /// What stands for a character of ours where only ASCII is wanted; none = the character is somebody's text.
+    pub const fn plain(&self, character: char) -> Option<char> {
+        if !self.ascii {
+            return None;
+        }
+        match character {
+            '·' | '−' | '–' => Some('-'),
+            '…' => Some('~'),
+            '“' | '”' => Some('"'),
+            '←' | '‹' => Some('<'),
+            '→' | '›' => Some('>'),
+            '↑' => Some('^'),
+            '↓' => Some('v'),
+            '×' => Some('x'),
+            '✓' => Some('+'),
+            '☐' => Some('.'),
+            _ => None,
+        }
+    }
+
     const fn mark(
         &self,
         glyph: &'static str,

@@ -113,6 +113,10 @@ fn link(model: &mut Model, state: LinkState) {
     if model.link == state {
         return;
     }
+    if model.link == LinkState::Up {
+        // As long as the link stood, what was shown was true.
+        model.heard = model.now;
+    }
     model.link = state;
     model.touch();
     if model.link == LinkState::Up {

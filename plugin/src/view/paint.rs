@@ -56,6 +56,17 @@ impl<'a> Painter<'a> {
     pub fn put(&mut self, x: u16, y: u16, columns: u16, text: &str, style: Style) -> u16 {
         let ellipsis = self.marks.ellipsis;
         if !text::is_plain(text) {
+            let marks = *self.marks;
+            if text
+                .chars()
+                .any(|character| marks.plain(character).is_some())
+            {
+                let plain: String = text
+                    .chars()
+                    .map(|character| marks.plain(character).unwrap_or(character))
+                    .collect();
+                return self.put_wide(x, y, columns, &plain, style);
+            }
             return self.put_wide(x, y, columns, text, style);
         }
         let cells = self.cells(x, y, columns);
