@@ -1,6 +1,7 @@
 //! What each message changes. No clock, no input, no output: time comes with messages, orders go out as effects.
 
 mod clock;
+mod confirms;
 mod forms;
 mod keys;
 mod mouse;

@@ -6,7 +6,7 @@ use claustre_protocol::{
     request::{Decision, Named, Nothing, Request, TaskMove},
 };
 
-use super::{ask, overlays, pages, quoted, texts, ticket};
+use super::{ask, confirms, overlays, pages, quoted, texts, ticket};
 use crate::{
     effect::Effect,
     keymap::{Intent, Scope},
@@ -152,8 +152,8 @@ pub(super) fn main(model: &mut Model, intent: Intent, effects: &mut Vec<Effect>)
                 model.say("Opening the pull request in the browser");
             }
         }
-        Intent::Kill => overlays::confirm_kill(model),
-        Intent::Delete => overlays::confirm_delete(model),
+        Intent::Kill => confirms::kill(model),
+        Intent::Delete => confirms::delete(model),
         Intent::MoveDown => move_task(model, true, effects),
         Intent::MoveUp => move_task(model, false, effects),
         Intent::Filter => {
