@@ -7,7 +7,11 @@ use claustre_protocol::{
     status::{ClaudeStatus, Reason, TaskStatus},
 };
 
-use super::{Model, Panel, Row, data::group, overlay::Overlay};
+use super::{
+    Model, Panel, Row,
+    data::group,
+    overlay::{Overlay, Page},
+};
 use crate::keymap::{Entry, Intent, Needs, Scope, Side};
 
 impl Model {
@@ -88,8 +92,18 @@ impl Model {
                 Panel::Detail => true,
                 Panel::Tasks => !self.tasks.is_empty(),
             },
+            Some(Overlay::Help(page)) => self.scrolls(page),
+            Some(Overlay::Ask(view)) => self.scrolls(&view.page),
+            Some(Overlay::Details(view)) => {
+                view.page.as_ref().is_some_and(|page| self.scrolls(page))
+            }
             Some(_) => true,
         }
+    }
+
+    /// Is the page longer than its place?
+    fn scrolls(&self, page: &Page) -> bool {
+        page.lines.len() > usize::from(self.overlay_area().height.saturating_sub(2))
     }
 
     fn selected_step(&self) -> Option<bool> {

@@ -9,7 +9,7 @@ use claustre_protocol::{
 use super::{ask, confirms, overlays, pages, quoted, texts, ticket};
 use crate::{
     effect::Effect,
-    keymap::{Intent, Scope},
+    keymap::{Intent, Needs, Scope},
     model::editor::Editor,
     model::{
         After, Model, Panel, Row, applies,
@@ -40,6 +40,8 @@ pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     }
     match (chosen, refused) {
         (Some(entry), _) => run(model, scope, entry.intent, key, effects),
+        // A list that cannot move needs no words.
+        (None, Some(entry)) if entry.needs == Needs::Rows => {}
         (None, Some(entry)) if !scope.takes_text() => {
             let why = model.refusal(entry);
             model.say(why);

@@ -413,8 +413,5 @@ fn palette(
             painter.theme.tone(Tone::Dim),
         );
     }
-    (
-        "Commands".to_owned(),
-        format!("{} of them", shown.found.len()),
-    )
+    ("Commands".to_owned(), shown.found.len().to_string())
 }
