@@ -64,7 +64,9 @@ impl Theme {
             accent: coloured(palette.accent, base.fg(Color::Cyan)),
             selection: palette
                 .selection
-                .map_or(base.bg(Color::Indexed(237)), |given| base.bg(colour(given))),
+                .map_or(base.add_modifier(Modifier::REVERSED), |given| {
+                    base.bg(colour(given))
+                }),
             warning: coloured(palette.warning, base.fg(Color::Yellow)),
             error: coloured(palette.error, base.fg(Color::Red)),
             success: coloured(palette.success, base.fg(Color::Green)),

@@ -70,7 +70,9 @@ impl Model {
                     .as_deref()
                     .is_some_and(|url| url.starts_with("https://"))
             }),
-            Needs::Killable => self.current_session().is_some(),
+            Needs::Killable => {
+                self.current_session().is_some() || task(&|task| group(task.status) == 0)
+            }
             Needs::Deletable => {
                 if self.acting() == Panel::Tasks {
                     self.task.item.is_some()
@@ -190,7 +192,7 @@ impl Model {
             }
             Needs::Retryable => "Nothing here has stopped.",
             Needs::PullRequest => "There is no pull request here.",
-            Needs::Killable => "There is no open session to kill here.",
+            Needs::Killable => "Nothing was started here that could be killed.",
             Needs::Deletable => "Select a task or a project first.",
             Needs::MovableDown | Needs::MovableUp => match entry.intent {
                 Intent::MoveDown => {

@@ -27,20 +27,35 @@ fn whole(number: u32) -> usize {
 
 /// Asks before a session is killed.
 pub(super) fn kill(model: &mut Model) {
-    let Some(session) = model.current_session() else {
-        return;
+    let session = model.current_session();
+    let task = match session {
+        Some(session) => session.task_id.and_then(|id| model.data.tasks.get(&id)),
+        None => model.current_task(),
     };
-    let confirm = match session.task_id.and_then(|id| model.data.tasks.get(&id)) {
-        Some(task) => {
+    let losses = match session {
+        Some(session) => what_a_session_loses(model, session),
+        None => vec![ConfirmLine::new(
+            Tone::Success,
+            "Keeps",
+            "its branch and the work on it; no session is open",
+        )],
+    };
+    let confirm = match (task, session) {
+        (Some(task), _) => {
             let mut lines = vec![ConfirmLine::heading(&task.title)];
-            lines.extend(what_a_session_loses(model, session));
+            lines.extend(losses);
             lines.push(ConfirmLine::new(
                 Tone::Text,
                 "Then",
                 "the task is pending again",
             ));
+            let title = if session.is_some() {
+                "Kill the session and reset the task?"
+            } else {
+                "Reset the task?"
+            };
             Confirm {
-                title: "Kill the session and reset the task?".into(),
+                title: title.into(),
                 lines,
                 yes: OnYes::Order {
                     request: Box::new(Request::TaskKill(Named {
@@ -51,9 +66,9 @@ pub(super) fn kill(model: &mut Model) {
                 },
             }
         }
-        None => {
+        (None, Some(session)) => {
             let mut lines = vec![ConfirmLine::heading(&session.branch)];
-            lines.extend(what_a_session_loses(model, session));
+            lines.extend(losses);
             Confirm {
                 title: "Close the session?".into(),
                 lines,
@@ -66,6 +81,7 @@ pub(super) fn kill(model: &mut Model) {
                 },
             }
         }
+        (None, None) => return,
     };
     keys::push(model, Overlay::Confirm(confirm));
 }

@@ -258,7 +258,14 @@ impl<'a> Painter<'a> {
         let (cursor, shadow) = (self.marks.cursor, self.marks.shadow);
         let (selection, accent, dim) = (self.theme.selection, self.theme.accent, self.theme.dim);
         if focused {
-            self.lay(area.x, y, area.width, selection);
+            let plain = self.theme.text.fg.unwrap_or_default();
+            for cell in self.cells(area.x, y, area.width) {
+                // Dim text on the background of the selection would be hard to read.
+                if Some(cell.fg) == dim.fg {
+                    cell.fg = plain;
+                }
+                cell.set_style(selection);
+            }
             self.put(area.x, y, 1, cursor, accent);
         } else {
             self.put(area.x, y, 1, shadow, dim);
