@@ -1,6 +1,7 @@
 //! What each message changes. No clock, no input, no output: time comes with messages, orders go out as effects.
 
 mod clock;
+mod confirms;
 mod forms;
 mod keys;
 mod mouse;
@@ -112,6 +113,10 @@ fn dashboard(model: &mut Model, update: DashboardUpdate, effects: &mut Vec<Effec
 fn link(model: &mut Model, state: LinkState) {
     if model.link == state {
         return;
+    }
+    if model.link == LinkState::Up {
+        // As long as the link stood, what was shown was true.
+        model.heard = model.now;
     }
     model.link = state;
     model.touch();

@@ -400,9 +400,19 @@ pub const TABLE: &[Entry] = &[
         &[Key::char('j'), Key::plain(KeyCode::Down)],
         "down",
         "one row down",
-        &[Main, Help, Ask, Details, Inbox, Steps],
+        &[Main, Inbox, Steps],
     )
     .needs(Needs::Rows),
+    entry(
+        Intent::Down,
+        "down",
+        &[Key::char('j'), Key::plain(KeyCode::Down)],
+        "scroll",
+        "one row down",
+        &[Help, Ask, Details],
+    )
+    .needs(Needs::Rows)
+    .rank(5),
     entry(
         Intent::Down,
         "",

@@ -97,6 +97,13 @@ fn each_key_asks_for_what_it_says() {
     );
     check("3 / 'toolchain Enter r > o", named("task.reopen", t(13)));
     check("j j x > y", named("task.kill", t(2)));
+    check("3 / 'Redis Enter x > y", named("task.kill", t(11)));
+    check("! ! ! x > y", named("task.kill", t(25)));
+    check("j j j j j j j j j j x > y", named("session.close", s(6)));
+    check("! ! ! > R", named("task.retry", t(25)));
+    check("3 j > Enter", named("session.focus", s(2)));
+    check("3 / 'docs > Enter", json!([]));
+    check("3 / 'docs Enter > Enter", named("task.show", t(7)));
     check("3 / 'docs Enter d > y", named("task.delete", t(7)));
     check(
         "d > y",

@@ -6,21 +6,21 @@ use super::paint::Painter;
 use crate::model::form::{FieldName, Form, Stage, Value};
 
 /// Columns of the labels, the bar on their left included.
-const LABELS: u16 = 11;
+const LABELS: u16 = 12;
 
 /// Rows of each field: one each, and what is left for those of many lines.
 fn heights(form: &Form, rows: u16) -> Vec<u16> {
     let many = |name| matches!(name, FieldName::Prompt | FieldName::Steps);
     let single = form.fields.iter().filter(|field| !many(field.name)).count();
     let single = u16::try_from(single).unwrap_or(0);
-    // The last two rows are for a blank and for what is wrong.
-    let rest = rows.saturating_sub(single + 2);
+    // The last row is for what is wrong, with a blank above it where there is room.
+    let rest = rows.saturating_sub(single + if rows > 14 { 2 } else { 1 });
     let steps = if form
         .fields
         .iter()
         .any(|field| field.name == FieldName::Steps)
     {
-        (rest / 3).clamp(1, 6)
+        (rest / 3).clamp(2, 6)
     } else {
         0
     };
@@ -81,7 +81,8 @@ pub fn draw(form: &Form, painter: &mut Painter<'_>, area: Rect) {
         let room = area.width.saturating_sub(LABELS + 1);
         match &field.value {
             Value::Choice { options, chosen } => {
-                let mut x = x;
+                // The brackets stand outside the column in which all values begin.
+                let mut x = x - 1;
                 for (index, option) in options.iter().enumerate() {
                     if index == *chosen {
                         let style = if focused { accent } else { plain };

@@ -68,7 +68,7 @@ pub fn draw(model: &Model, painter: &mut Painter<'_>) {
 fn headline(model: &Model) -> (String, Tone) {
     let known = if model.ready {
         format!(
-            "; this was known {} ago",
+            " · this is {} old",
             text::age(model.heard, model.now).as_str()
         )
     } else {
@@ -195,10 +195,10 @@ pub fn bottom(model: &Model, painter: &mut Painter<'_>) {
 /// Draws a toast so many rows above the last one.
 fn draw_toast(toast: &Toast, above: u16, painter: &mut Painter<'_>) {
     let area = painter.area();
-    let glyph = match (toast.error, painter.marks.ellipsis) {
-        (true, "~") => "x",
-        (true, _) => "✗",
-        (false, _) => painter.marks.dot,
+    let glyph = if toast.error {
+        painter.marks.task(TaskStatus::Error).glyph
+    } else {
+        painter.marks.dot
     };
     let tone = if toast.error { Tone::Error } else { Tone::Text };
     let mut lines = text::wrap(&toast.text, area.width.saturating_sub(4));

@@ -9,7 +9,8 @@ use crate::{
     model::{
         Model,
         overlay::{
-            AskView, Confirm, DetailsView, InboxView, Overlay, Page, Palette, StepsView, TextPrompt,
+            AskView, Confirm, ConfirmLine, DetailsView, InboxView, Overlay, Page, Palette,
+            StepsView, TextPrompt,
         },
     },
     text,
@@ -293,13 +294,24 @@ fn confirm(
     let room = area.width.saturating_sub(2);
     let (strong, plain) = (painter.theme.strong, painter.theme.text);
     let mut y = area.y;
-    for (tone, line) in &shown.lines {
-        let style = painter.theme.tone(*tone);
-        for line in text::wrap(line, room) {
-            if y + 2 <= area.bottom() {
-                painter.put(area.x + 1, y, room, &line, style);
-                y += 1;
-            }
+    let dim = painter.theme.dim;
+    for (tone, label, line) in shown.laid_out(room) {
+        if y + 2 <= area.bottom() {
+            let style = painter.theme.tone(tone);
+            let indent = if label.is_empty() {
+                0
+            } else {
+                ConfirmLine::LABELS
+            };
+            painter.put(area.x + 1, y, indent, label, dim);
+            painter.put(
+                area.x + 1 + indent,
+                y,
+                room.saturating_sub(indent),
+                &line,
+                style,
+            );
+            y += 1;
         }
     }
     let y = area.bottom().saturating_sub(2);
@@ -401,8 +413,5 @@ fn palette(
             painter.theme.tone(Tone::Dim),
         );
     }
-    (
-        "Commands".to_owned(),
-        format!("{} of them", shown.found.len()),
-    )
+    ("Commands".to_owned(), shown.found.len().to_string())
 }
