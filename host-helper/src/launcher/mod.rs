@@ -133,6 +133,14 @@ impl Launcher {
 
     /// Runs the client once.
     fn client(&mut self, resume: bool) -> Next {
+        // It may have been made anew since the last start.
+        self.token = plan::token(&self.paths, self.session);
+        self.reporter = Reporter::new(
+            self.paths.clone(),
+            self.session,
+            self.token.clone(),
+            "launcher",
+        );
         let resumed = resume && plan::was_started(&self.paths, self.session);
         let planned = match plan::read(&self.paths, self.session, &self.token, resumed) {
             Ok(planned) => planned,
