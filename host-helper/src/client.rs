@@ -408,14 +408,28 @@ fn ended_at_once(paths: &Paths) -> ClientError {
     })
 }
 
+/// The program that runs now, or what was installed in its place since.
+///
+/// # Errors
+/// The system does not say.
+pub fn own_program() -> io::Result<std::path::PathBuf> {
+    let path = std::env::current_exe()?;
+    // So Linux says that the file was replaced; the new one is what is meant.
+    let replaced = path
+        .to_str()
+        .and_then(|path| path.strip_suffix(" (deleted)"))
+        .map(std::path::PathBuf::from);
+    Ok(replaced.unwrap_or(path))
+}
+
 /// What the daemon writes outside its log, in the directory of the logs.
 const OUTPUT: &str = "daemon.out";
 
 /// Starts the daemon as a program of its own that outlives us.
 fn start_daemon(paths: &Paths) -> Result<u32, ClientError> {
     let failed = |why: String| ClientError::Start(why);
-    let program = std::env::current_exe()
-        .map_err(|error| failed(format!("finding this program: {error}")))?;
+    let program =
+        own_program().map_err(|error| failed(format!("finding this program: {error}")))?;
     let logs = paths.logs();
     make_private(&logs).map_err(|error| failed(format!("creating {}: {error}", logs.display())))?;
     let home = (

@@ -20,8 +20,12 @@ use std::{
 
 use claustre::{
     adapters::claude::plan::LaunchPlan,
-    launcher::orders::{self, Order},
+    launcher::{
+        orders::{self, Order},
+        port::PipedLaunchers,
+    },
     paths::Paths,
+    ports::Launchers,
 };
 use claustre_protocol::{
     hook::{Report, ReportBody},
@@ -315,6 +319,9 @@ fn orders_restart_and_close_the_client() {
     let mut running = home.start();
     home.expect_started(false);
     running.expect("ready --session-id");
+    let launchers = PipedLaunchers::new(home.paths.clone()).unwrap();
+    let launcher = running.child.process_id().unwrap();
+    assert!(launchers.is_launcher(home.session, launcher));
     orders::send(&home.paths, home.session, Order::Resume).unwrap();
     orders::send(&home.paths, home.session, Order::Restart).unwrap();
     home.expect_exited(None, Some(15));

@@ -10,11 +10,13 @@
 //! | [`child`] | one program in the pane, from start to end |
 //! | [`orders`] | what the daemon can tell a launcher |
 //! | [`signals`], [`terminal`] | the two that need care |
+//! | [`port`] | the launchers as the engine sees them |
 //! | [`restarts`] | the brake on a client that ends at once |
 
 pub mod child;
 pub mod orders;
 pub mod plan;
+pub mod port;
 pub mod restarts;
 pub mod signals;
 pub mod terminal;
@@ -131,6 +133,14 @@ impl Launcher {
 
     /// Runs the client once.
     fn client(&mut self, resume: bool) -> Next {
+        // It may have been made anew since the last start.
+        self.token = plan::token(&self.paths, self.session);
+        self.reporter = Reporter::new(
+            self.paths.clone(),
+            self.session,
+            self.token.clone(),
+            "launcher",
+        );
         let resumed = resume && plan::was_started(&self.paths, self.session);
         let planned = match plan::read(&self.paths, self.session, &self.token, resumed) {
             Ok(planned) => planned,

@@ -102,10 +102,15 @@ fn our_environment(
     session: SessionId,
     token: &str,
 ) -> Invocation {
-    invocation
+    let invocation = invocation
         .env(SESSION_VARIABLE, session.to_string())
-        .env(TOKEN_VARIABLE, token)
-        .env(HOME_VARIABLE, paths.home())
+        .env(HOME_VARIABLE, paths.home());
+    // Without a file of its own the plan's still holds.
+    if token.is_empty() {
+        invocation
+    } else {
+        invocation.env(TOKEN_VARIABLE, token)
+    }
 }
 
 /// The user's shell in the worktree. It has the session's id but not its secret: what is typed there is the user.
