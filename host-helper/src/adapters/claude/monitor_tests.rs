@@ -1,6 +1,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+
 
 use claustre_protocol::{
     ids::EventId,
@@ -260,7 +260,7 @@ fn the_usage_limit_is_told_from_work() {
     let mut world = World::started();
     let mut told = Vec::new();
     for (place, line) in USAGE_LIMIT.lines().filter(|line| !line.trim().is_empty()).enumerate() {
-        let input: Value = serde_json::from_str(line).expect("JSON");
+        let input = serde_json::from_str::<Value>(line).expect("JSON")["in"].take();
         let at = 2_000 + i64::try_from(place).expect("small") * 100;
         told.extend(words(&world.hear(ReportBody::Hook(input), at).commands));
     }
@@ -387,6 +387,29 @@ fn usage_is_told_at_the_turns_end_and_only_when_it_changed() {
     };
     assert!(totals.output_tokens > 0 && totals.cost > 0.0);
     assert_eq!(world.agent.usage(world.session), None);
+}
+
+#[test]
+fn an_interrupted_turn_and_a_closed_session_tell_their_usage_too() {
+    let mut world = World::started();
+    let transcript = world.home.path().join("t.jsonl");
+    let sample = include_str!("fixtures/transcript-sample.jsonl");
+    fs::write(&transcript, sample).expect("written");
+    world.hook("UserPromptSubmit", json!({"transcript_path": transcript}), 2_000);
+    world.registry("idle", None, 5_000);
+    let told = world.agent.look(Timestamp::from_millis(5_010));
+    assert!(matches!(told.as_slice(), [
+        Command::Session(SessionCommand::ReportStatus { .. }),
+        Command::Session(SessionCommand::ReportUsage { .. }),
+    ]), "{told:?}");
+    world.hook("UserPromptSubmit", json!({"transcript_path": transcript}), 6_000);
+    let more = r#"{"type":"assistant","message":{"id":"new","model":"claude-opus-4-8","usage":{"output_tokens":5}}}"#;
+    fs::write(&transcript, format!("{sample}{more}\n")).expect("written");
+    world.agent.forget(world.session);
+    let heard = world.hear(ReportBody::ClientExited { code: None, signal: Some(15), tail: String::new() }, 7_000);
+    assert!(heard.commands.is_empty() && heard.live.is_some_and(|live| live.read_transcript));
+    assert!(world.agent.usage(world.session).is_some());
+    assert!(world.agent.usage(world.session).is_none());
 }
 
 fn program(path: &Path, version: &str) {

@@ -168,7 +168,13 @@ impl Watched {
 
     /// Is no turn running?
     pub fn is_turn_over(&self) -> bool {
+        // No hook tells of Esc; the registry does.
+        let is_shown_idle = self
+            .reported
+            .as_ref()
+            .is_some_and(|fused| fused.source == Source::Registry && fused.status == ClaudeStatus::Idle);
         self.has_ended()
+            || is_shown_idle
             || self
                 .hook
                 .as_ref()
