@@ -367,6 +367,48 @@ fn a_restarted_daemon_goes_on_with_what_the_log_knows() {
 }
 
 #[test]
+fn a_hook_that_still_waits_after_a_restart_asks_the_same() {
+    let mut world = World::new();
+    let report = world.report(ReportBody::Hook(hook("PermissionRequest", json!({"agent_id": "a"}))), 2_000);
+    let asked = |id: u128, title: &str| KnownAsk {
+        ask: AskId::new(Uuid::from_u128(id)),
+        title: title.into(),
+        since: Timestamp::from_millis(2_000),
+    };
+    world.agent.know(KnownSession {
+        session: world.session,
+        claude_session_id: Some(CONVERSATION.into()),
+        transcript_path: Some("/home/you/.claude/t.jsonl".into()),
+        client_pid: Some(std::process::id()),
+        launched_at: Timestamp::from_millis(1_000),
+        asks: vec![asked(world.reports, "Bash: mkdir -p sub && cd sub"), asked(7, "Bash: other")],
+    });
+    let heard = world.agent.hear(&report, report.at);
+    assert_eq!(heard.waits_for, Some(AskId::new(Uuid::from_u128(world.reports))));
+    assert!(!words(&heard.commands).iter().any(|word| word.starts_with("closed")), "{:?}", heard.commands);
+    let other = json!({"tool_input": {"command": "other"}});
+    let heard = world.hook("PostToolUse", other, 3_000);
+    let closed: Vec<_> = heard.commands.iter().filter_map(|command| match command {
+        Command::Session(SessionCommand::ReportAskClosed { ask, outcome, .. }) => Some((*ask, *outcome)),
+        _ => None,
+    }).collect();
+    assert_eq!(closed, [(Some(AskId::new(Uuid::from_u128(7))), AskOutcome::Elsewhere)]);
+    let heard = world.hook("StopFailure", json!({}), 4_000);
+    // A subagent in the background may still ask.
+    assert!(!words(&heard.commands).contains(&"closed Gone".to_owned()));
+    let heard = world.hook("SessionEnd", json!({}), 5_000);
+    assert_eq!(words(&heard.commands), ["closed Gone", "done/exited hook"]);
+}
+
+#[test]
+fn the_end_of_the_turn_takes_its_questions_along() {
+    let mut world = World::started();
+    world.hook("UserPromptSubmit", json!({}), 2_000);
+    world.hook("PermissionRequest", json!({}), 2_200);
+    assert_eq!(words(&world.hook("Stop", json!({}), 2_300).commands), ["closed Gone", "idle hook"]);
+}
+
+#[test]
 fn usage_is_told_at_the_turns_end_and_only_when_it_changed() {
     let mut world = World::started();
     let transcript = world.home.path().join("t.jsonl");
