@@ -333,7 +333,7 @@ fn a_report_that_comes_twice_counts_once() {
     let ask = first.waits_for.expect("waits");
     world.agent.answered(world.session, ask);
     let late = world.agent.hear(&report, report.at);
-    assert_eq!((late.commands.len(), late.waits_for), (0, None));
+    assert_eq!((late.commands.len(), late.waits_for), (0, Some(ask)));
 }
 
 #[test]

@@ -84,6 +84,8 @@ pub(super) struct Watched {
     registry: Option<RegistryView>,
     asks: Vec<OpenAsk>,
     questions: VecDeque<(AskId, Value)>,
+    /// Which report asked what.
+    made: VecDeque<(EventId, AskId)>,
     reported: Option<Fused>,
     grace: Grace,
     missing_since: Option<Timestamp>,
@@ -107,6 +109,7 @@ impl Watched {
             registry: None,
             asks: Vec::new(),
             questions: VecDeque::new(),
+            made: VecDeque::new(),
             reported: None,
             grace: Grace::None,
             missing_since: None,
@@ -206,10 +209,12 @@ impl Watched {
         false
     }
 
-    /// The ask that this report made, if it is open or was answered a moment ago.
+    /// The ask that this report made, open or not: a hook that reports again may have missed its answer.
     pub fn ask_of(&self, report: EventId) -> Option<AskId> {
-        let ask = AskId::new(report.uuid());
-        self.asks.iter().any(|open| open.ask == ask).then_some(ask)
+        self.made
+            .iter()
+            .find(|(known, _)| *known == report)
+            .map(|(_, ask)| *ask)
     }
 
     /// The raw input of a question, for the answer.

@@ -7,7 +7,7 @@ use claustre_protocol::{
     time::Timestamp,
 };
 
-use super::{EARLIER, Grace, Meaning, OpenAsk, REMEMBERED_QUESTIONS, SETTLE_MILLIS, Watched};
+use super::{EARLIER, Grace, Meaning, OpenAsk, REMEMBERED_QUESTIONS, REMEMBERED_REPORTS, SETTLE_MILLIS, Watched};
 use crate::adapters::claude::hook_event::{Hook, HookEvent, Question};
 use crate::adapters::claude::hook_state::HookState;
 
@@ -143,6 +143,10 @@ impl Watched {
             open.ask = same.ask;
         }
         let ask = open.ask;
+        if self.made.len() >= REMEMBERED_REPORTS {
+            self.made.pop_front();
+        }
+        self.made.push_back((report, ask));
         self.asks.retain(|other| other.ask != ask);
         self.asks.push(open);
         if let HookEvent::QuestionAsked { raw_input, .. } = &hook.event {
