@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use claustre_domain::{command::{Command, SessionCommand}, event::AskOutcome};
 use claustre_protocol::{
@@ -99,6 +99,8 @@ pub struct ClaudeAgent {
     sessions: HashMap<SessionId, Watched>,
     /// Closed: what still comes of them means nothing.
     forgotten: HashSet<SessionId>,
+    /// Closed while the client ran: what its last turn used is told when it has ended.
+    closing: HashMap<SessionId, Watched>,
     registry: RegistryCache,
     looked_at: Timestamp,
 }
@@ -111,6 +113,7 @@ impl ClaudeAgent {
             host,
             sessions: HashMap::new(),
             forgotten: HashSet::new(),
+            closing: HashMap::new(),
             registry: RegistryCache::default(),
             looked_at: Timestamp::default(),
         }
@@ -194,6 +197,19 @@ impl ClaudeAgent {
         }
     }
 
+    /// Of a closed session only the end of its client is of use: then its usage is final.
+    fn hear_last(&mut self, report: &Report) -> Heard {
+        let has_ended = matches!(report.body, ReportBody::ClientExited { .. } | ReportBody::LauncherEnded {});
+        let live = LiveChange {
+            read_transcript: true,
+            ..LiveChange::default()
+        };
+        Heard {
+            live: (has_ended && self.closing.contains_key(&report.session)).then_some(live),
+            ..Heard::default()
+        }
+    }
+
     fn hear_launcher(&mut self, session: SessionId, body: &ReportBody, at: Timestamp) -> Heard {
         let watched = self.watched(session, at);
         let commands = match body {
@@ -252,7 +268,7 @@ impl Agent for ClaudeAgent {
 
     fn hear(&mut self, report: &Report, at: Timestamp) -> Heard {
         if self.forgotten.contains(&report.session) {
-            return Heard::default();
+            return self.hear_last(report);
         }
         match &report.body {
             ReportBody::Hook(input) => self.hear_hook(report, input, at),
@@ -265,11 +281,18 @@ impl Agent for ClaudeAgent {
         self.registry.refresh(&self.host.config().sessions());
         self.looked_at = self.looked_at.max(at);
         let mut commands = Vec::new();
-        for watched in self.sessions.values_mut() {
+        for (session, watched) in &mut self.sessions {
             let entry = self
                 .registry
                 .find(watched.running_pid(), watched.claude_session_id.as_deref());
-            commands.extend(watched.look(entry, at).into_iter().map(Command::Session));
+            let told = watched.look(entry, at);
+            // A turn that ended without a hook: nothing else would have its usage read.
+            let is_end_of_turn = !told.is_empty() && watched.is_turn_over();
+            commands.extend(told.into_iter().map(Command::Session));
+            if is_end_of_turn {
+                let directory = self.host.paths.session(*session);
+                commands.extend(count(watched, &directory, &self.host.prices));
+            }
         }
         commands
     }
@@ -283,20 +306,20 @@ impl Agent for ClaudeAgent {
 
     fn usage(&mut self, session: SessionId) -> Option<Command> {
         let directory = self.host.paths.session(session);
+        if let Some(mut watched) = self.closing.remove(&session) {
+            return count(&mut watched, &directory, &self.host.prices);
+        }
         let watched = self.sessions.get_mut(&session)?;
         // In the middle of a turn nothing is told, so nothing needs to be read either.
         if !watched.is_turn_over() {
             return None;
         }
-        let transcript = watched.transcript.clone()?;
-        let ended_at = watched.turn_ended_at();
-        let totals = watched.bill.totals(&transcript, ended_at, &self.host.prices)?;
-        watched.bill.save(&directory, watched.hook_state());
-        Some(Command::Session(SessionCommand::ReportUsage { session, totals }))
+        count(watched, &directory, &self.host.prices)
     }
 
     fn know(&mut self, known: KnownSession) {
         self.forgotten.remove(&known.session);
+        self.closing.remove(&known.session);
         if self.sessions.contains_key(&known.session) {
             // Its reports were faster, and know more.
             return;
@@ -328,13 +351,29 @@ impl Agent for ClaudeAgent {
     }
 
     fn forget(&mut self, session: SessionId) {
-        self.sessions.remove(&session);
+        if let Some(watched) = self.sessions.remove(&session)
+            && watched.running_pid().is_some()
+        {
+            self.closing.insert(session, watched);
+        }
         self.forgotten.insert(session);
     }
 
     fn registry(&self) -> Option<PathBuf> {
         Some(self.host.config().sessions())
     }
+}
+
+/// Reads what the transcript has new; the totals, if they changed since they were last told.
+fn count(watched: &mut Watched, directory: &Path, prices: &PriceTable) -> Option<Command> {
+    let transcript = watched.transcript.clone()?;
+    let ended_at = watched.turn_ended_at();
+    let totals = watched.bill.totals(&transcript, ended_at, prices)?;
+    watched.bill.save(directory, watched.hook_state());
+    Some(Command::Session(SessionCommand::ReportUsage {
+        session: watched.session,
+        totals,
+    }))
 }
 
 /// Several questions are answered by a line each; a single one by the whole text. Questions without a line of

@@ -1,6 +1,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+
 
 use claustre_protocol::{
     ids::EventId,
@@ -260,7 +260,7 @@ fn the_usage_limit_is_told_from_work() {
     let mut world = World::started();
     let mut told = Vec::new();
     for (place, line) in USAGE_LIMIT.lines().filter(|line| !line.trim().is_empty()).enumerate() {
-        let input: Value = serde_json::from_str(line).expect("JSON");
+        let input = serde_json::from_str::<Value>(line).expect("JSON")["in"].take();
         let at = 2_000 + i64::try_from(place).expect("small") * 100;
         told.extend(words(&world.hear(ReportBody::Hook(input), at).commands));
     }
@@ -333,7 +333,7 @@ fn a_report_that_comes_twice_counts_once() {
     let ask = first.waits_for.expect("waits");
     world.agent.answered(world.session, ask);
     let late = world.agent.hear(&report, report.at);
-    assert_eq!((late.commands.len(), late.waits_for), (0, None));
+    assert_eq!((late.commands.len(), late.waits_for), (0, Some(ask)));
 }
 
 #[test]
@@ -367,6 +367,48 @@ fn a_restarted_daemon_goes_on_with_what_the_log_knows() {
 }
 
 #[test]
+fn a_hook_that_still_waits_after_a_restart_asks_the_same() {
+    let mut world = World::new();
+    let report = world.report(ReportBody::Hook(hook("PermissionRequest", json!({"agent_id": "a"}))), 2_000);
+    let asked = |id: u128, title: &str| KnownAsk {
+        ask: AskId::new(Uuid::from_u128(id)),
+        title: title.into(),
+        since: Timestamp::from_millis(2_000),
+    };
+    world.agent.know(KnownSession {
+        session: world.session,
+        claude_session_id: Some(CONVERSATION.into()),
+        transcript_path: Some("/home/you/.claude/t.jsonl".into()),
+        client_pid: Some(std::process::id()),
+        launched_at: Timestamp::from_millis(1_000),
+        asks: vec![asked(world.reports, "Bash: mkdir -p sub && cd sub"), asked(7, "Bash: other")],
+    });
+    let heard = world.agent.hear(&report, report.at);
+    assert_eq!(heard.waits_for, Some(AskId::new(Uuid::from_u128(world.reports))));
+    assert!(!words(&heard.commands).iter().any(|word| word.starts_with("closed")), "{:?}", heard.commands);
+    let other = json!({"tool_input": {"command": "other"}});
+    let heard = world.hook("PostToolUse", other, 3_000);
+    let closed: Vec<_> = heard.commands.iter().filter_map(|command| match command {
+        Command::Session(SessionCommand::ReportAskClosed { ask, outcome, .. }) => Some((*ask, *outcome)),
+        _ => None,
+    }).collect();
+    assert_eq!(closed, [(Some(AskId::new(Uuid::from_u128(7))), AskOutcome::Elsewhere)]);
+    let heard = world.hook("StopFailure", json!({}), 4_000);
+    // A subagent in the background may still ask.
+    assert!(!words(&heard.commands).contains(&"closed Gone".to_owned()));
+    let heard = world.hook("SessionEnd", json!({}), 5_000);
+    assert_eq!(words(&heard.commands), ["closed Gone", "done/exited hook"]);
+}
+
+#[test]
+fn the_end_of_the_turn_takes_its_questions_along() {
+    let mut world = World::started();
+    world.hook("UserPromptSubmit", json!({}), 2_000);
+    world.hook("PermissionRequest", json!({}), 2_200);
+    assert_eq!(words(&world.hook("Stop", json!({}), 2_300).commands), ["closed Gone", "idle hook"]);
+}
+
+#[test]
 fn usage_is_told_at_the_turns_end_and_only_when_it_changed() {
     let mut world = World::started();
     let transcript = world.home.path().join("t.jsonl");
@@ -387,6 +429,29 @@ fn usage_is_told_at_the_turns_end_and_only_when_it_changed() {
     };
     assert!(totals.output_tokens > 0 && totals.cost > 0.0);
     assert_eq!(world.agent.usage(world.session), None);
+}
+
+#[test]
+fn an_interrupted_turn_and_a_closed_session_tell_their_usage_too() {
+    let mut world = World::started();
+    let transcript = world.home.path().join("t.jsonl");
+    let sample = include_str!("fixtures/transcript-sample.jsonl");
+    fs::write(&transcript, sample).expect("written");
+    world.hook("UserPromptSubmit", json!({"transcript_path": transcript}), 2_000);
+    world.registry("idle", None, 5_000);
+    let told = world.agent.look(Timestamp::from_millis(5_010));
+    assert!(matches!(told.as_slice(), [
+        Command::Session(SessionCommand::ReportStatus { .. }),
+        Command::Session(SessionCommand::ReportUsage { .. }),
+    ]), "{told:?}");
+    world.hook("UserPromptSubmit", json!({"transcript_path": transcript}), 6_000);
+    let more = r#"{"type":"assistant","message":{"id":"new","model":"claude-opus-4-8","usage":{"output_tokens":5}}}"#;
+    fs::write(&transcript, format!("{sample}{more}\n")).expect("written");
+    world.agent.forget(world.session);
+    let heard = world.hear(ReportBody::ClientExited { code: None, signal: Some(15), tail: String::new() }, 7_000);
+    assert!(heard.commands.is_empty() && heard.live.is_some_and(|live| live.read_transcript));
+    assert!(world.agent.usage(world.session).is_some());
+    assert!(world.agent.usage(world.session).is_none());
 }
 
 fn program(path: &Path, version: &str) {

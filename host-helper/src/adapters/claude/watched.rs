@@ -1,12 +1,13 @@
 //! One session under watch: its hooks folded, its process, its registry entry, and what was reported of it.
 
+mod hooks;
+
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use claustre_domain::{command::SessionCommand, event::AskOutcome};
 use claustre_protocol::{
     ids::{AskId, EventId, SessionId},
-    model::AskKind,
     status::{ClaudeStatus, Source},
     time::Timestamp,
 };
@@ -14,7 +15,6 @@ use serde_json::Value;
 
 use super::bill::Bill;
 use super::fuse::{Fused, HOOKS_EXPECTED_MILLIS, Inputs, ProcessState, RegistryView, fuse};
-use super::hook_event::{Hook, HookEvent, Question};
 use super::hook_state::{HookState, Pending, Phase};
 use super::registry::{self, Liveness, RegistryEntry, RegistryStatus};
 use crate::ports::KnownSession;
@@ -27,6 +27,9 @@ const LAUNCHER_REPORTS_MILLIS: i64 = 3_000;
 const REMEMBERED_REPORTS: usize = 256;
 /// How many questions are kept with their input, for an answer that comes after they were closed.
 const REMEMBERED_QUESTIONS: usize = 16;
+
+/// Stands for the tool of what was asked before our start: the log keeps only its line.
+const EARLIER: &str = "(asked earlier)";
 
 /// Something that is asked and has an id in the log.
 #[derive(Debug, Clone)]
@@ -81,6 +84,8 @@ pub(super) struct Watched {
     registry: Option<RegistryView>,
     asks: Vec<OpenAsk>,
     questions: VecDeque<(AskId, Value)>,
+    /// Which report asked what.
+    made: VecDeque<(EventId, AskId)>,
     reported: Option<Fused>,
     grace: Grace,
     missing_since: Option<Timestamp>,
@@ -104,6 +109,7 @@ impl Watched {
             registry: None,
             asks: Vec::new(),
             questions: VecDeque::new(),
+            made: VecDeque::new(),
             reported: None,
             grace: Grace::None,
             missing_since: None,
@@ -134,7 +140,7 @@ impl Watched {
                 hook.heard_at = hook.heard_at.max(ask.since);
                 hook.pending.push(Pending {
                     is_question: false,
-                    tool: String::new(),
+                    tool: EARLIER.to_owned(),
                     summary: ask.title.clone(),
                     agent_id: None,
                     since: ask.since,
@@ -142,7 +148,7 @@ impl Watched {
                 watched.asks.push(OpenAsk {
                     ask: ask.ask,
                     is_question: false,
-                    tool: String::new(),
+                    tool: EARLIER.to_owned(),
                     summary: ask.title,
                     agent_id: None,
                     detail: None,
@@ -168,7 +174,13 @@ impl Watched {
 
     /// Is no turn running?
     pub fn is_turn_over(&self) -> bool {
+        // No hook tells of Esc; the registry does.
+        let is_shown_idle = self
+            .reported
+            .as_ref()
+            .is_some_and(|fused| fused.source == Source::Registry && fused.status == ClaudeStatus::Idle);
         self.has_ended()
+            || is_shown_idle
             || self
                 .hook
                 .as_ref()
@@ -197,10 +209,12 @@ impl Watched {
         false
     }
 
-    /// The ask that this report made, if it is open or was answered a moment ago.
+    /// The ask that this report made, open or not: a hook that reports again may have missed its answer.
     pub fn ask_of(&self, report: EventId) -> Option<AskId> {
-        let ask = AskId::new(report.uuid());
-        self.asks.iter().any(|open| open.ask == ask).then_some(ask)
+        self.made
+            .iter()
+            .find(|(known, _)| *known == report)
+            .map(|(_, ask)| *ask)
     }
 
     /// The raw input of a question, for the answer.
@@ -284,173 +298,6 @@ impl Watched {
             hook.pending.clear();
         }
         true
-    }
-
-    /// Takes in a hook.
-    pub fn hear(&mut self, hook: &Hook, report: EventId, at: Timestamp) -> Meaning {
-        let heard_at = self.hook.as_ref().map(|state| state.heard_at);
-        let asks = matches!(
-            hook.event,
-            HookEvent::PermissionRequested { .. } | HookEvent::QuestionAsked { .. }
-        );
-        if asks && heard_at.is_some_and(|heard| heard.millis_since(at) > SETTLE_MILLIS) {
-            // It lay in the spool: nobody waits for its answer, and what closed it was heard already.
-            return Meaning::default();
-        }
-        let mut meaning = Meaning::default();
-        meaning.commands.extend(self.identify(hook, at));
-        match &mut self.hook {
-            Some(state) => state.apply(hook, at),
-            None => self.hook = Some(HookState::first(hook, at)),
-        }
-        self.is_remembered = false;
-        let mine = self.open_ask(hook, report, at, &mut meaning);
-        if let HookEvent::PromptSubmitted { .. } = &hook.event {
-            meaning.commands.push(SessionCommand::ReportPromptTaken {
-                session: self.session,
-                message: None,
-                since: at,
-            });
-            // The log closes them by that, and calls the session working; if it is not, it must be told.
-            self.asks.clear();
-            self.reported = None;
-        }
-        self.close_asks(&hook.event, mine, &mut meaning);
-        if self.has_ended() {
-            // What the process says stands; the log was told.
-            return meaning;
-        }
-        meaning.commands.extend(self.settle(at));
-        meaning
-    }
-
-    /// The client tells who it is, where that is new.
-    fn identify(&mut self, hook: &Hook, at: Timestamp) -> Option<SessionCommand> {
-        let (is_start, model) = match &hook.event {
-            HookEvent::SessionStarted { model, .. } => (true, model.clone()),
-            // It names the conversation that has ended.
-            HookEvent::SessionEnded { .. } => return None,
-            _ => (false, None),
-        };
-        let has_new_id = self.claude_session_id.as_ref() != Some(&hook.claude_session_id);
-        let has_new_path = hook.transcript_path.is_some() && self.transcript != hook.transcript_path;
-        let is_told = is_start || has_new_id || has_new_path;
-        if !is_told || hook.agent_id.is_some() || at < self.identified_at {
-            return None;
-        }
-        if has_new_id && self.claude_session_id.is_some() {
-            self.bill.conversation_changed();
-        }
-        self.identified_at = at;
-        self.claude_session_id = Some(hook.claude_session_id.clone());
-        if hook.transcript_path.is_some() {
-            self.transcript.clone_from(&hook.transcript_path);
-        }
-        Some(SessionCommand::ReportIdentity {
-            session: self.session,
-            claude_session_id: hook.claude_session_id.clone(),
-            transcript_path: self
-                .transcript
-                .as_ref()
-                .map(|path| path.display().to_string())
-                .unwrap_or_default(),
-            model,
-        })
-    }
-
-    /// Gives what this hook asks its id: that of the report, so that a report that comes again asks the same.
-    fn open_ask(&mut self, hook: &Hook, report: EventId, at: Timestamp, meaning: &mut Meaning) -> Option<AskId> {
-        let (kind, tool, title, detail, options) = match &hook.event {
-            HookEvent::PermissionRequested { tool, full_view, .. } => (
-                AskKind::Permission,
-                tool.name.clone(),
-                tool.summary.clone(),
-                full_view.clone(),
-                Vec::new(),
-            ),
-            HookEvent::QuestionAsked { questions, .. } => {
-                let first = questions.first();
-                (
-                    AskKind::Question,
-                    "AskUserQuestion".to_owned(),
-                    first.map(|one| one.question.clone()).unwrap_or_default(),
-                    in_words(questions),
-                    first
-                        .map(|one| one.options.iter().map(|option| option.label.clone()).collect())
-                        .unwrap_or_default(),
-                )
-            }
-            _ => return None,
-        };
-        let mut open = OpenAsk {
-            ask: AskId::new(report.uuid()),
-            is_question: kind == AskKind::Question,
-            tool,
-            summary: title.clone(),
-            agent_id: hook.agent_id.clone(),
-            detail: Some(detail.clone()),
-        };
-        // Some versions ask again for the same dialog. Only what is the same to the last letter shares an answer.
-        if let Some(same) = self.asks.iter().find(|other| {
-            other.tool == open.tool && other.agent_id == open.agent_id && other.detail == open.detail
-        }) {
-            open.ask = same.ask;
-        }
-        let ask = open.ask;
-        self.asks.retain(|other| other.ask != ask);
-        self.asks.push(open);
-        if let HookEvent::QuestionAsked { raw_input, .. } = &hook.event {
-            self.questions.retain(|(known, _)| *known != ask);
-            if self.questions.len() >= REMEMBERED_QUESTIONS {
-                self.questions.pop_front();
-            }
-            self.questions.push_back((ask, raw_input.clone()));
-        }
-        self.grace = Grace::None;
-        meaning.waits_for = Some(ask);
-        meaning.commands.push(SessionCommand::ReportAsk {
-            session: self.session,
-            ask,
-            kind,
-            title,
-            detail,
-            options,
-            answerable: true,
-            since: at,
-        });
-        Some(ask)
-    }
-
-    /// Closes what the fold has closed.
-    fn close_asks(&mut self, event: &HookEvent, mine: Option<AskId>, meaning: &mut Meaning) {
-        let outcome = match event {
-            HookEvent::ToolFinished { .. }
-            | HookEvent::ToolFailed { .. }
-            | HookEvent::PermissionRequested { .. }
-            | HookEvent::QuestionAsked { .. } => AskOutcome::Elsewhere,
-            _ => AskOutcome::Gone,
-        };
-        let pending = self.hook.as_ref().map(|hook| hook.pending.as_slice()).unwrap_or_default();
-        let newest = mine.and_then(|mine| self.asks.iter().find(|open| open.ask == mine)).cloned();
-        // The fold takes two with the same line for one dialog: then it is the newer one's.
-        let is_replaced = |open: &OpenAsk| {
-            newest.as_ref().is_some_and(|newest| {
-                newest.ask != open.ask
-                    && newest.is_question == open.is_question
-                    && newest.tool == open.tool
-                    && newest.summary == open.summary
-                    && newest.agent_id == open.agent_id
-            })
-        };
-        let (open, closed): (Vec<OpenAsk>, Vec<OpenAsk>) = std::mem::take(&mut self.asks)
-            .into_iter()
-            .partition(|open| !is_replaced(open) && pending.iter().any(|one| open.is_of(one)));
-        self.asks = open;
-        meaning.commands.extend(closed.iter().map(|closed| SessionCommand::ReportAskClosed {
-            session: self.session,
-            ask: Some(closed.ask),
-            outcome,
-        }));
     }
 
     /// Takes in what the registry shows of it, at the time of this look.
@@ -585,26 +432,4 @@ impl Watched {
         let is_starting = fused.status == ClaudeStatus::Starting && fused.reason.is_none();
         (!is_starting).then_some(fused)
     }
-}
-
-/// All questions with their choices, for the person who answers.
-fn in_words(questions: &[Question]) -> String {
-    let mut words = String::new();
-    for question in questions {
-        if !words.is_empty() {
-            words.push('\n');
-        }
-        words.push_str(&question.question);
-        words.push('\n');
-        for option in &question.options {
-            words.push_str("- ");
-            words.push_str(&option.label);
-            if !option.description.is_empty() {
-                words.push_str(": ");
-                words.push_str(&option.description);
-            }
-            words.push('\n');
-        }
-    }
-    words
 }
