@@ -1,5 +1,11 @@
 //! Whatever order, repetition and batches events arrive in, every host folds the same entities.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "all of it is a test"
+)]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +24,7 @@ fn story(hosts: u64, steps: &[(u8, u8, Step)]) -> (Vec<MemoryWorld>, Vec<Recorde
     for (host, other, step) in steps {
         let host = usize::from(*host) % worlds.len();
         let other = usize::from(*other) % worlds.len();
-        if host != other && step.0 % 4 == 0 {
+        if host != other && step.0.is_multiple_of(4) {
             let heard = worlds[other].log.clone();
             for event in &heard {
                 worlds[host].hear(event);

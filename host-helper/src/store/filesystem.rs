@@ -48,10 +48,9 @@ fn kind_of(directory: &Path) -> Result<Option<&'static str>, StoreError> {
         path: directory.to_owned(),
         source: error.into(),
     })?;
-    // The kernel's magic numbers have 32 bits; some systems sign-extend them.
-    Ok(network_file_system(
-        u64::from_ne_bytes(i64::from(found.f_type).to_ne_bytes()) & 0xFFFF_FFFF,
-    ))
+    // The kernel's magic numbers have 32 bits; their type differs between processors, and some sign-extend them.
+    let magic = i128::from(found.f_type) & 0xFFFF_FFFF;
+    Ok(u64::try_from(magic).ok().and_then(network_file_system))
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -7,9 +7,10 @@ use rusqlite::Connection;
 use super::{StoreError, backup};
 
 /// One step from a format to the next.
-struct Migration {
-    name: &'static str,
-    sql: &'static str,
+#[derive(Clone, Copy)]
+pub(super) struct Migration {
+    pub(super) name: &'static str,
+    pub(super) sql: &'static str,
 }
 
 /// Append only: a step that was released is never changed.
@@ -73,4 +74,21 @@ fn format(connection: &Connection) -> Result<i64, StoreError> {
     connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(StoreError::doing("reading the store's format"))
+}
+
+/// The directories that the steps come from.
+#[cfg(test)]
+pub(super) fn names() -> Vec<&'static str> {
+    MIGRATIONS.iter().map(|migration| migration.name).collect()
+}
+
+/// As a later version that has one step more.
+#[cfg(test)]
+pub(super) fn migrate_with(
+    connection: &mut Connection,
+    path: &Path,
+    next: Migration,
+) -> Result<Option<PathBuf>, StoreError> {
+    let migrations: Vec<Migration> = MIGRATIONS.iter().copied().chain([next]).collect();
+    migrate(connection, path, &migrations)
 }

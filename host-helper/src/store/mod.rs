@@ -179,9 +179,9 @@ fn machine(
     Ok(machine)
 }
 
-/// The clock as this host last read it. Other hosts' clocks count only as far as they were adopted, which the next event shows.
+/// The clock as this host last read it: with its newest event, or when it adopted another host's.
 fn newest_reading(connection: &Connection, machine: MachineId) -> Result<Reading, StoreError> {
-    connection
+    let own: Option<Reading> = connection
         .query_row(
             "SELECT wall_ms, counter FROM events WHERE machine_id = ?1 ORDER BY seq DESC LIMIT 1",
             [machine.to_string()],
@@ -193,8 +193,20 @@ fn newest_reading(connection: &Connection, machine: MachineId) -> Result<Reading
             },
         )
         .optional()
-        .map(Option::unwrap_or_default)
-        .map_err(StoreError::doing("reading the clock of the newest event"))
+        .map_err(StoreError::doing("reading the clock of the newest event"))?;
+    let adopted = meta(connection, "clock")?
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
+    Ok(own.unwrap_or_default().max(adopted))
+}
+
+/// Keeps the clock where no event of this host does.
+fn keep_clock(connection: &Connection, reading: Reading) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('clock', json_object('wall_ms', ?1, 'counter', ?2))")
+        .and_then(|mut statement| statement.execute([reading.wall_ms, reading.counter.into()]))
+        .map(|_| ())
+        .map_err(StoreError::doing("keeping the clock"))
 }
 
 fn newest_position(connection: &Connection) -> Result<i64, StoreError> {

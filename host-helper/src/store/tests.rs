@@ -1,17 +1,25 @@
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+mod outbox;
+mod random;
+mod repair;
+mod safety;
+mod sync;
+// The random stories of the domain's tests, told to a real store.
+#[path = "../../domain/tests/support/mod.rs"]
+mod support;
+
+use std::path::PathBuf;
 
 use claustre_domain::{
     Context,
     command::{Command, CreateTask, OpenSession, ProjectCommand, SessionCommand, TaskCommand},
     decide,
     effect::Effect,
-    entity::{EntityRef, World},
-    event::{AskOutcome, Event, Recorded},
+    entity::EntityRef,
+    event::{Event, Recorded},
     react,
-    time::Hlc,
 };
 use claustre_protocol::{
-    ids::{AskId, AssignmentId, EventId, MessageId, ProjectId, SessionId, TaskId},
+    ids::{AskId, AssignmentId, MessageId, ProjectId, SessionId, TaskId},
     model::AskKind,
     status::{LogLevel, Mode, Priority, PushMode, TaskStatus},
     time::Timestamp,

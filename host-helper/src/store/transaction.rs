@@ -180,6 +180,9 @@ impl<'store> Transaction<'store> {
             return Err(failure);
         }
         self.write_entities()?;
+        if !self.foreign.is_empty() {
+            super::keep_clock(self.connection(), self.reading)?;
+        }
         self.connection()
             .prepare_cached("COMMIT")
             .and_then(|mut statement| statement.execute([]))

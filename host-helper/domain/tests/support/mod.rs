@@ -310,7 +310,7 @@ pub fn command(
         });
     };
     let Some((task_project, task)) = pick(&known.tasks, what).filter(|_| kind > 12) else {
-        if kind % 6 == 0 && known.projects.len() < 3 {
+        if kind.is_multiple_of(6) && known.projects.len() < 3 {
             let project = ProjectId::new(mint());
             known.projects.push(project);
             return Command::Project(ProjectCommand::Add {
@@ -325,23 +325,23 @@ pub fn command(
         if kind % 6 == 1 {
             return Command::Project(ProjectCommand::Edit {
                 project,
-                name: (with % 3 == 0).then(|| format!("q{with}")),
+                name: (with.is_multiple_of(3)).then(|| format!("q{with}")),
                 goal: Some(format!("goal {with}")),
                 owner: None,
                 default_branch: None,
-                status: (with % 2 == 0).then_some(ProjectStatus::Paused),
+                status: (with.is_multiple_of(2)).then_some(ProjectStatus::Paused),
             });
         }
         let task = TaskId::new(mint());
         let subtask = SubtaskId::new(mint());
         let depends_on = pick(&known.tasks, with)
-            .filter(|_| with % 3 == 0)
+            .filter(|_| with.is_multiple_of(3))
             .map(|(_, task)| task);
         known.tasks.push((project, task));
         known.subtasks.push((task, subtask));
         return Command::Task(TaskCommand::Create(Box::new(CreateTask {
-            draft: with % 5 == 0,
-            push_mode: if with % 2 == 0 {
+            draft: with.is_multiple_of(5),
+            push_mode: if with.is_multiple_of(2) {
                 PushMode::Pr
             } else {
                 PushMode::Push
@@ -387,15 +387,15 @@ pub fn command(
         25 => Command::Task(TaskCommand::Delete { task }),
         26 => Command::Task(TaskCommand::Restore { task }),
         27 => Command::Task(TaskCommand::Edit(Box::new(EditTask {
-            title: (with % 2 == 0).then_some(text),
+            title: (with.is_multiple_of(2)).then_some(text),
             description: Some(format!("description {with}")),
-            depends_on: (with % 3 == 0).then(|| {
+            depends_on: (with.is_multiple_of(3)).then(|| {
                 pick(&known.tasks, with)
                     .map(|(_, task)| task)
                     .into_iter()
                     .collect()
             }),
-            subtasks: (with % 4 == 0).then(|| {
+            subtasks: (with.is_multiple_of(4)).then(|| {
                 vec![NewSubtask {
                     subtask: SubtaskId::new(mint()),
                     title: "another step".into(),
@@ -413,13 +413,13 @@ pub fn command(
             })
         }
         29 => match pick(&known.subtasks, with) {
-            Some((task, subtask)) if what % 3 == 0 => {
+            Some((task, subtask)) if what.is_multiple_of(3) => {
                 Command::Task(TaskCommand::RemoveSubtask { task, subtask })
             }
             Some((task, subtask)) => Command::Task(TaskCommand::CompleteSubtask {
                 task,
                 subtask,
-                done: what % 2 == 0,
+                done: what.is_multiple_of(2),
             }),
             None => Command::Task(TaskCommand::Submit { task }),
         },
@@ -471,7 +471,7 @@ pub fn command(
                 Command::Session(SessionCommand::ReportAsk {
                     session,
                     ask,
-                    kind: if what % 2 == 0 {
+                    kind: if what.is_multiple_of(2) {
                         AskKind::Permission
                     } else {
                         AskKind::Question
@@ -537,11 +537,11 @@ fn session_command(kind: u8, what: u8, with: u8, session: SessionId, now: Timest
             session,
             pid: what.into(),
             launcher_pid: 1,
-            resumed: with % 2 == 0,
+            resumed: with.is_multiple_of(2),
         },
         10 => SessionCommand::ReportClientEnded {
             session,
-            code: (with % 2 == 0).then_some(i32::from(with % 3)),
+            code: (with.is_multiple_of(2)).then_some(i32::from(with % 3)),
             signal: (with % 2 == 1).then_some(i32::from(with % 16)),
             tail: text,
         },
@@ -559,7 +559,7 @@ fn session_command(kind: u8, what: u8, with: u8, session: SessionId, now: Timest
                 1 => ClaudeStatus::Working,
                 _ => ClaudeStatus::WaitingForInput,
             },
-            reason: (with % 4 == 0).then_some(Reason::UsageLimit),
+            reason: (with.is_multiple_of(4)).then_some(Reason::UsageLimit),
             source: Source::Hook,
             since: now,
             detail: String::new(),
@@ -577,7 +577,7 @@ fn session_command(kind: u8, what: u8, with: u8, session: SessionId, now: Timest
             },
             message: text,
         },
-        _ if with % 4 == 0 => {
+        _ if with.is_multiple_of(4) => {
             return Command::Worktree(WorktreeCommand::ReportRemoved {
                 session,
                 snapshot: Some(format!("refs/claustre/trash/{with}")),
