@@ -8,6 +8,8 @@
 pub enum Purpose {
     /// Draw what changed since the last frame.
     Frame,
+    /// Give the dashboard's pane its size.
+    Place,
     /// A heartbeat on the link.
     Heartbeat,
     /// Ask the daemon to connect.

@@ -11,10 +11,13 @@ use zellij_tile::prelude::*;
 use zellij_utils::input::layout::RunPluginOrAlias;
 
 use super::Shell;
-use claustre_plugin::msg::Msg;
+use claustre_plugin::{msg::Msg, timers::Purpose};
 
 /// The name under which `claustre setup` makes the plugin known.
 const ALIAS: &str = "claustre";
+
+/// Between showing the pane and giving it its size.
+const PLACE_MILLIS: u64 = 30;
 
 /// What is known of the dashboard's pane.
 #[derive(Debug, Default)]
@@ -23,6 +26,8 @@ pub struct Home {
     pub visible: bool,
     /// The tab it lies in, where known.
     pub tab: Option<usize>,
+    /// Was it given its size and its name?
+    pub placed: bool,
 }
 
 impl Shell {
@@ -56,6 +61,23 @@ impl Shell {
         }
         self.home.tab = Some(tab);
         self.on_screen(true);
+        if !self.home.placed {
+            // Only a pane that is on the screen can be given a size, and it gets there in a moment.
+            self.timers.set(Purpose::Place, self.now().saturating_add(PLACE_MILLIS));
+        }
+    }
+
+    /// Gives the pane most of the screen and its name, once: from then on it is the user's.
+    pub(super) fn place(&mut self) {
+        self.home.placed = true;
+        let own = PaneId::Plugin(self.ids.plugin_id);
+        rename_plugin_pane(self.ids.plugin_id, "claustre");
+        let text = |percent: &str| Some(percent.to_owned());
+        let coordinates =
+            FloatingPaneCoordinates::new(text("4%"), text("4%"), text("92%"), text("92%"), None, None);
+        if let Some(coordinates) = coordinates {
+            change_floating_panes_coordinates(vec![(own, coordinates)]);
+        }
     }
 
     pub(super) fn hide(&mut self) {

@@ -227,6 +227,7 @@ impl Shell {
             match purpose {
                 // `settle` draws.
                 Purpose::Frame => {}
+                Purpose::Place => self.place(),
                 Purpose::Heartbeat => {
                     self.check_client();
                     let effects = self.link.tick(now);
