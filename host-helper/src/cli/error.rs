@@ -5,7 +5,7 @@ use std::{fmt::Display, io, process::ExitCode};
 use claustre_protocol::rpc::FaultCode;
 
 use crate::{
-    adapters::process::terminal_safe, client::ClientError, config::ConfigError, paths::PathsError,
+    client::ClientError, config::ConfigError, paths::PathsError, text::terminal_safe,
 };
 
 /// Decides the exit code.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::error::CliError;
-use crate::adapters::process::terminal_safe;
+use crate::text::terminal_safe;
 
 /// Space between two columns.
 const GAP: &str = "  ";
