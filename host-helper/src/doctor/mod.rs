@@ -99,7 +99,7 @@ pub fn examine(paths: &Paths) -> Vec<Finding> {
 fn configuration(paths: &Paths, loaded: &Result<Loaded, config::ConfigError>) -> Finding {
     let check = "configuration";
     match loaded {
-        Err(error) => Finding::fail(check, error.to_string(), error.hint(paths)),
+        Err(error) => Finding::fail(check, error.to_string(), error.hint()),
         Ok(loaded) => match loaded.warnings.first() {
             Some(warning) => Finding::warn(
                 check,
