@@ -5,3 +5,4 @@
 pub mod adapters;
 pub mod paths;
 pub mod plugin_wasm;
+pub mod setup;
