@@ -84,7 +84,7 @@ fn is_complete(document: &KdlDocument, targets: &Targets) -> bool {
     });
     let bound = document
         .get("keybinds")
-        .is_some_and(|node| bindings(node, &targets.key).into_iter().any(|bind| is_ours(bind)));
+        .is_some_and(|node| bindings(node, &targets.key).into_iter().any(is_ours));
     alias && child("load_plugins", ALIAS).is_some() && bound
 }
 
