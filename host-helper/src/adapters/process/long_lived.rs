@@ -169,12 +169,12 @@ pub fn spawn_detached(
         let (out, err) = open().map_err(|error| invocation.start_error(error))?;
         command.stdout(out).stderr(err);
     }
-    // SAFETY: between fork and exec only async-signal-safe work may be done; this is the one
-    // system call `setsid`, with no allocation and no lock.
     #[expect(
         unsafe_code,
         reason = "the standard library has no stable way to ask for setsid"
     )]
+    // SAFETY: between fork and exec only async-signal-safe work may be done; this is the one
+    // system call `setsid`, with no allocation and no lock.
     unsafe {
         command.pre_exec(|| rustix::process::setsid().map(drop).map_err(io::Error::from));
     }
