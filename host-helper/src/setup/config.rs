@@ -18,7 +18,10 @@ pub fn with_claustre(text: &str, targets: &Targets) -> Result<String, SetupError
     if is_complete(&document, targets) {
         return Ok(text.to_owned());
     }
-    if let Some(taken) = document.get("keybinds").and_then(|keybinds| other_binding(keybinds, &targets.key)) {
+    if let Some(taken) = document
+        .get("keybinds")
+        .and_then(|keybinds| other_binding(keybinds, &targets.key))
+    {
         return Err(SetupError::KeyTaken {
             key: targets.key.clone(),
             path: targets.config.clone(),
@@ -35,10 +38,16 @@ pub fn with_claustre(text: &str, targets: &Targets) -> Result<String, SetupError
         let link = format!("    \"{LINK_PLUGIN}\"\n");
         add(&mut document, "load_plugins", &link, targets)?;
     }
-    add(&mut document, "load_plugins", &format!("    {ALIAS}\n"), targets)?;
+    add(
+        &mut document,
+        "load_plugins",
+        &format!("    {ALIAS}\n"),
+        targets,
+    )?;
 
     let key = quote(&targets.key);
-    let bind = format!("        bind {key} {{ MessagePlugin \"{ALIAS}\" {{ name \"toggle\"; }}; }}\n");
+    let bind =
+        format!("        bind {key} {{ MessagePlugin \"{ALIAS}\" {{ name \"toggle\"; }}; }}\n");
     if document.get("keybinds").is_none() {
         add(&mut document, "keybinds", "", targets)?;
     }
@@ -77,8 +86,13 @@ pub fn without_claustre(text: &str, targets: &Targets) -> Result<String, SetupEr
 fn is_complete(document: &KdlDocument, targets: &Targets) -> bool {
     let child = |parent: &str, name: &str| document.get(parent)?.children()?.get(name).cloned();
     let alias = child("plugins", ALIAS).is_some_and(|node| {
-        let location = node.get("location").and_then(|entry| entry.value().as_string());
-        let helper = node.children().and_then(|children| children.get_arg("helper")).and_then(|value| value.as_string());
+        let location = node
+            .get("location")
+            .and_then(|entry| entry.value().as_string());
+        let helper = node
+            .children()
+            .and_then(|children| children.get_arg("helper"))
+            .and_then(|value| value.as_string());
         location == Some(format!("file:{}", targets.plugin.display()).as_str())
             && helper == Some(targets.helper.display().to_string().as_str())
     });
@@ -91,11 +105,19 @@ fn is_complete(document: &KdlDocument, targets: &Targets) -> bool {
 /// Takes our nodes out, wherever they are.
 fn remove(document: &mut KdlDocument) {
     for parent in ["plugins", "load_plugins"] {
-        if let Some(children) = document.get_mut(parent).and_then(|node| node.children_mut().as_mut()) {
-            children.nodes_mut().retain(|node| node.name().value() != ALIAS);
+        if let Some(children) = document
+            .get_mut(parent)
+            .and_then(|node| node.children_mut().as_mut())
+        {
+            children
+                .nodes_mut()
+                .retain(|node| node.name().value() != ALIAS);
         }
     }
-    if let Some(modes) = document.get_mut("keybinds").and_then(|node| node.children_mut().as_mut()) {
+    if let Some(modes) = document
+        .get_mut("keybinds")
+        .and_then(|node| node.children_mut().as_mut())
+    {
         for mode in modes.nodes_mut() {
             if let Some(binds) = mode.children_mut() {
                 binds.nodes_mut().retain(|bind| !is_ours(bind));
@@ -112,7 +134,10 @@ fn is_shared(node: &KdlNode) -> bool {
 
 /// All bindings of the key, in any mode.
 fn bindings<'document>(keybinds: &'document KdlNode, key: &str) -> Vec<&'document KdlNode> {
-    let modes = keybinds.children().map(KdlDocument::nodes).unwrap_or_default();
+    let modes = keybinds
+        .children()
+        .map(KdlDocument::nodes)
+        .unwrap_or_default();
     modes
         .iter()
         .filter_map(KdlNode::children)
@@ -123,7 +148,9 @@ fn bindings<'document>(keybinds: &'document KdlNode, key: &str) -> Vec<&'documen
 }
 
 fn other_binding<'document>(keybinds: &'document KdlNode, key: &str) -> Option<&'document KdlNode> {
-    bindings(keybinds, key).into_iter().find(|bind| !is_ours(bind))
+    bindings(keybinds, key)
+        .into_iter()
+        .find(|bind| !is_ours(bind))
 }
 
 fn same_key(entry: &KdlEntry, key: &str) -> bool {
@@ -132,7 +159,10 @@ fn same_key(entry: &KdlEntry, key: &str) -> bool {
         words.sort();
         words
     };
-    entry.value().as_string().is_some_and(|text| spelled(text) == spelled(key))
+    entry
+        .value()
+        .as_string()
+        .is_some_and(|text| spelled(text) == spelled(key))
 }
 
 fn is_ours(bind: &KdlNode) -> bool {
@@ -145,7 +175,12 @@ fn is_ours(bind: &KdlNode) -> bool {
 }
 
 /// Adds to the children of a top node, which is made where there is none.
-fn add(document: &mut KdlDocument, name: &str, children: &str, targets: &Targets) -> Result<(), SetupError> {
+fn add(
+    document: &mut KdlDocument,
+    name: &str,
+    children: &str,
+    targets: &Targets,
+) -> Result<(), SetupError> {
     if document.get(name).is_none() {
         let text = format!("{name} {{\n{children}}}\n");
         return append(document, &text, targets);
@@ -171,7 +206,11 @@ fn append(document: &mut KdlDocument, text: &str, targets: &Targets) -> Result<(
             // What stands in a node without children (a comment, a line end) goes before the first.
             let inside = document.trailing().unwrap_or_default().to_owned();
             let leading = format!("{}{inside}", document.leading().unwrap_or_default());
-            let leading = if leading.is_empty() || leading.contains('\n') { leading } else { format!("{leading}\n") };
+            let leading = if leading.is_empty() || leading.contains('\n') {
+                leading
+            } else {
+                format!("{leading}\n")
+            };
             document.set_trailing("");
             document.set_leading(leading);
         }

@@ -71,7 +71,11 @@ impl Journal {
     /// Adds what was written. A file that was written before keeps its first copy, so that undoing goes back to before all.
     pub(super) fn add(&mut self, entries: Vec<Entry>) {
         for entry in entries {
-            match self.entries.iter_mut().find(|known| known.path == entry.path) {
+            match self
+                .entries
+                .iter_mut()
+                .find(|known| known.path == entry.path)
+            {
                 Some(known) => known.written = entry.written,
                 None => self.entries.push(entry),
             }
@@ -93,5 +97,8 @@ impl Journal {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

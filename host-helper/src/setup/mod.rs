@@ -38,7 +38,9 @@ pub enum SetupError {
     #[error(transparent)]
     Zellij(#[from] ZellijError),
     /// This build carries no plugin.
-    #[error("unpacking the plugin: this build of claustre carries none (cargo xtask build-plugin, then build again)")]
+    #[error(
+        "unpacking the plugin: this build of claustre carries none (cargo xtask build-plugin, then build again)"
+    )]
     NoPlugin,
     /// A file of the user's cannot be understood, so it is not touched.
     #[error("reading {}, line {line}: {why}", path.display())]
@@ -83,7 +85,11 @@ pub enum SetupError {
 impl SetupError {
     fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::File { doing, path, source }
+        move |source| Self::File {
+            doing,
+            path,
+            source,
+        }
     }
 }
 
@@ -111,7 +117,12 @@ impl Targets {
     ///
     /// # Errors
     /// Zellij does not say where they are.
-    pub fn find(paths: &Paths, zellij: &Zellij, helper: PathBuf, key: &str) -> Result<Self, SetupError> {
+    pub fn find(
+        paths: &Paths,
+        zellij: &Zellij,
+        helper: PathBuf,
+        key: &str,
+    ) -> Result<Self, SetupError> {
         let directories = zellij.directories()?;
         Ok(Self {
             plugin: paths.zellij().join("claustre.wasm"),
@@ -144,7 +155,10 @@ impl Change {
         let mut text = format!("{}  ({})\n", self.path.display(), self.what);
         match (std::str::from_utf8(&self.after), &self.before) {
             (Ok(after), before) if !self.after.starts_with(b"\0asm") => {
-                let before = before.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+                let before = before
+                    .as_deref()
+                    .map(String::from_utf8_lossy)
+                    .unwrap_or_default();
                 for line in difference(&before, after) {
                     text.push_str("  ");
                     text.push_str(&line);
@@ -179,12 +193,24 @@ pub fn plan(targets: &Targets, plugin: Option<&[u8]>) -> Result<Vec<Change>, Set
     add(&targets.plugin, "the plugin", plugin.to_vec())?;
     let present = read_text(&targets.config)?;
     let edited = config::with_claustre(&present, targets)?;
-    add(&targets.config, "alias, background start and key of the plugin", edited.into_bytes())?;
+    add(
+        &targets.config,
+        "alias, background start and key of the plugin",
+        edited.into_bytes(),
+    )?;
     let present = read_text(&targets.permissions)?;
     let granted = permissions::granted(&present, targets)?;
-    add(&targets.permissions, "what the plugin may do", granted.into_bytes())?;
+    add(
+        &targets.permissions,
+        "what the plugin may do",
+        granted.into_bytes(),
+    )?;
     let start = layout::START.as_bytes().to_vec();
-    add(&targets.layouts.join("claustre.kdl"), "layout that starts with the dashboard", start)?;
+    add(
+        &targets.layouts.join("claustre.kdl"),
+        "layout that starts with the dashboard",
+        start,
+    )?;
     Ok(changes)
 }
 
@@ -236,13 +262,16 @@ pub fn undo(targets: &Targets) -> Result<Vec<String>, SetupError> {
                 permissions::revoked(&text, targets)?
             };
             write_through(path, cleaned.as_bytes())?;
-            said.push(format!("{shown}: changed since, so only Claustre's part was taken out"));
+            said.push(format!(
+                "{shown}: changed since, so only Claustre's part was taken out"
+            ));
         } else {
             said.push(format!("{shown}: changed since, left as it is"));
         }
     }
     if targets.journal.exists() {
-        fs::remove_file(&targets.journal).map_err(SetupError::file("removing", &targets.journal))?;
+        fs::remove_file(&targets.journal)
+            .map_err(SetupError::file("removing", &targets.journal))?;
     }
     Ok(said)
 }
@@ -253,8 +282,14 @@ fn write_change(change: &Change, now_millis: i64) -> Result<Entry, SetupError> {
         // Our own file: the next build brings it back.
         Some(before) if before.starts_with(b"\0asm") => None,
         Some(before) => {
-            let name = change.path.file_name().unwrap_or_default().to_string_lossy();
-            let backup = change.path.with_file_name(format!("{name}.claustre-{now_millis}"));
+            let name = change
+                .path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy();
+            let backup = change
+                .path
+                .with_file_name(format!("{name}.claustre-{now_millis}"));
             write_through(&backup, before)?;
             Some(backup)
         }
@@ -273,7 +308,11 @@ fn write_through(path: &Path, bytes: &[u8]) -> Result<(), SetupError> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory).map_err(SetupError::file("creating", directory))?;
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let unfinished = path.with_file_name(format!(".{name}.claustre-new"));
     let write = || -> io::Result<()> {
         fs::write(&unfinished, bytes)?;
@@ -310,16 +349,21 @@ fn read_text(path: &Path) -> Result<String, SetupError> {
 
 /// Reads KDL, or says in which line it is wrong.
 fn parse_kdl(text: &str, path: &Path) -> Result<kdl::KdlDocument, SetupError> {
-    text.parse::<kdl::KdlDocument>().map_err(|error| SetupError::Unreadable {
-        path: path.to_owned(),
-        line: line_of(text, error.span.offset()),
-        why: error.to_string(),
-    })
+    text.parse::<kdl::KdlDocument>()
+        .map_err(|error| SetupError::Unreadable {
+            path: path.to_owned(),
+            line: line_of(text, error.span.offset()),
+            why: error.to_string(),
+        })
 }
 
 /// The line of a character, counted from 1.
 fn line_of(text: &str, offset: usize) -> usize {
-    text.chars().take(offset).filter(|character| *character == '\n').count() + 1
+    text.chars()
+        .take(offset)
+        .filter(|character| *character == '\n')
+        .count()
+        + 1
 }
 
 /// Lines that go and lines that come. Both texts share their beginning and end almost always, so what is between is shown.
@@ -329,7 +373,11 @@ fn difference(before: &str, after: &str) -> Vec<String> {
     // Longest common subsequence would be finer; configurations have some hundred lines, so it is affordable.
     let mut lengths = vec![vec![0_usize; after.len() + 1]; before.len() + 1];
     let at = |lengths: &[Vec<usize>], row: usize, column: usize| -> usize {
-        lengths.get(row).and_then(|row| row.get(column)).copied().unwrap_or_default()
+        lengths
+            .get(row)
+            .and_then(|row| row.get(column))
+            .copied()
+            .unwrap_or_default()
     };
     for row in (0..before.len()).rev() {
         for column in (0..after.len()).rev() {
@@ -355,7 +403,9 @@ fn difference(before: &str, after: &str) -> Vec<String> {
                 lines.push(format!("- {gone}"));
                 row += 1;
             }
-            (Some(gone), Some(_)) if at(&lengths, row + 1, column) >= at(&lengths, row, column + 1) => {
+            (Some(gone), Some(_))
+                if at(&lengths, row + 1, column) >= at(&lengths, row, column + 1) =>
+            {
                 lines.push(format!("- {gone}"));
                 row += 1;
             }

@@ -53,7 +53,9 @@ pub fn revoked(text: &str, targets: &Targets) -> Result<String, SetupError> {
 fn without(text: &str, targets: &Targets) -> Result<KdlDocument, SetupError> {
     let mut document = parse_kdl(text, &targets.permissions)?;
     let plugin = targets.plugin.display().to_string();
-    document.nodes_mut().retain(|node| node.name().value() != plugin);
+    document
+        .nodes_mut()
+        .retain(|node| node.name().value() != plugin);
     Ok(document)
 }
 
@@ -62,7 +64,11 @@ fn holds(document: &KdlDocument, targets: &Targets) -> bool {
     document
         .get(&plugin)
         .and_then(KdlNode::children)
-        .is_some_and(|children| PERMISSIONS.iter().all(|permission| children.get(permission).is_some()))
+        .is_some_and(|children| {
+            PERMISSIONS
+                .iter()
+                .all(|permission| children.get(permission).is_some())
+        })
 }
 
 fn quoted(name: &str) -> KdlIdentifier {

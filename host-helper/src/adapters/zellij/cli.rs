@@ -185,7 +185,9 @@ impl Zellij {
     /// # Errors
     /// The call failed.
     pub fn sessions(&self) -> Result<Vec<String>, ZellijError> {
-        let finished = self.invocation(["list-sessions", "--no-formatting"]).run()?;
+        let finished = self
+            .invocation(["list-sessions", "--no-formatting"])
+            .run()?;
         if !finished.success() {
             // It ends with an error where there is none at all.
             let said = format!("{}{}", finished.stdout_text(), finished.stderr_tail());
@@ -204,7 +206,11 @@ impl Zellij {
     /// The call failed.
     pub fn clients(&self, session: &str) -> Result<usize, ZellijError> {
         let listed = self.action(session, ["list-clients"])?;
-        Ok(listed.lines().skip(1).filter(|line| !line.trim().is_empty()).count())
+        Ok(listed
+            .lines()
+            .skip(1)
+            .filter(|line| !line.trim().is_empty())
+            .count())
     }
 
     /// All panes of the session.
@@ -225,7 +231,9 @@ impl Zellij {
     /// The call failed; a pane that is not there is no error.
     pub fn tab_of(&self, session: &str, pane: u32) -> Result<Option<ListedPane>, ZellijError> {
         let panes = self.panes(session)?;
-        Ok(panes.into_iter().find(|listed| !listed.is_plugin && listed.id == pane))
+        Ok(panes
+            .into_iter()
+            .find(|listed| !listed.is_plugin && listed.id == pane))
     }
 
     /// Makes a session that nobody is attached to, with this layout (KDL).
@@ -233,17 +241,41 @@ impl Zellij {
     /// # Errors
     /// The call failed.
     pub fn create_background(&self, session: &str, layout: &str) -> Result<(), ZellijError> {
-        self.call(["--layout-string", layout, "attach", "--create-background", session])
-            .map(drop)
+        self.call([
+            "--layout-string",
+            layout,
+            "attach",
+            "--create-background",
+            session,
+        ])
+        .map(drop)
     }
 
     /// Starts a program in a new pane of an existing tab, and gives the pane. The only way that works while nobody is attached.
     ///
     /// # Errors
     /// The call failed or named no pane.
-    pub fn run(&self, session: &str, name: &str, cwd: &str, argv: &[String]) -> Result<u32, ZellijError> {
-        let arguments = ["--session", session, "run", "--no-focus", "--name", name, "--cwd", cwd, "--"];
-        let said = self.call(arguments.into_iter().chain(argv.iter().map(String::as_str)))?.stdout_text();
+    pub fn run(
+        &self,
+        session: &str,
+        name: &str,
+        cwd: &str,
+        argv: &[String],
+    ) -> Result<u32, ZellijError> {
+        let arguments = [
+            "--session",
+            session,
+            "run",
+            "--no-focus",
+            "--name",
+            name,
+            "--cwd",
+            cwd,
+            "--",
+        ];
+        let said = self
+            .call(arguments.into_iter().chain(argv.iter().map(String::as_str)))?
+            .stdout_text();
         pane_number(&said).ok_or_else(|| ZellijError::Answer {
             call: "run".to_owned(),
             answer: beginning(&said),
@@ -255,8 +287,18 @@ impl Zellij {
     /// # Errors
     /// The call failed.
     pub fn open_tab(&self, session: &str, name: &str, layout: &str) -> Result<(), ZellijError> {
-        self.action(session, ["new-tab", "--no-focus", "--name", name, "--layout-string", layout])
-            .map(drop)
+        self.action(
+            session,
+            [
+                "new-tab",
+                "--no-focus",
+                "--name",
+                name,
+                "--layout-string",
+                layout,
+            ],
+        )
+        .map(drop)
     }
 
     /// The text on a pane's screen.
@@ -274,7 +316,8 @@ impl Zellij {
     pub fn write(&self, session: &str, pane: u32, bytes: &[u8]) -> Result<(), ZellijError> {
         let numbers = bytes.iter().map(u8::to_string);
         let arguments = ["write", "--pane-id", &terminal(pane)].map(str::to_owned);
-        self.action(session, arguments.into_iter().chain(numbers)).map(drop)
+        self.action(session, arguments.into_iter().chain(numbers))
+            .map(drop)
     }
 
     /// Shows and focuses a pane.
@@ -284,7 +327,9 @@ impl Zellij {
     pub fn focus(&self, session: &str, pane: u32) -> Result<(), ZellijError> {
         match self.action(session, ["focus-pane-id", &terminal(pane)]) {
             // It says so with an error.
-            Err(ZellijError::Call(error)) if error.stderr_tail.contains("already focused") => Ok(()),
+            Err(ZellijError::Call(error)) if error.stderr_tail.contains("already focused") => {
+                Ok(())
+            }
             other => other.map(drop),
         }
     }
@@ -294,7 +339,8 @@ impl Zellij {
     /// # Errors
     /// The call failed.
     pub fn close_tab(&self, session: &str, tab: u64) -> Result<(), ZellijError> {
-        self.action(session, ["close-tab-by-id", &tab.to_string()]).map(drop)
+        self.action(session, ["close-tab-by-id", &tab.to_string()])
+            .map(drop)
     }
 
     /// Closes a pane.
@@ -302,7 +348,8 @@ impl Zellij {
     /// # Errors
     /// The call failed.
     pub fn close_pane(&self, session: &str, pane: u32) -> Result<(), ZellijError> {
-        self.action(session, ["close-pane", "--pane-id", &terminal(pane)]).map(drop)
+        self.action(session, ["close-pane", "--pane-id", &terminal(pane)])
+            .map(drop)
     }
 
     /// Names a tab.
@@ -310,7 +357,8 @@ impl Zellij {
     /// # Errors
     /// The call failed.
     pub fn rename_tab(&self, session: &str, tab: u64, name: &str) -> Result<(), ZellijError> {
-        self.action(session, ["rename-tab-by-id", &tab.to_string(), name]).map(drop)
+        self.action(session, ["rename-tab-by-id", &tab.to_string(), name])
+            .map(drop)
     }
 
     /// Loads the plugin afresh, as after an update.
@@ -318,12 +366,21 @@ impl Zellij {
     /// # Errors
     /// The call failed.
     pub fn reload_plugin(&self, session: &str, plugin: &str) -> Result<(), ZellijError> {
-        self.action(session, ["start-or-reload-plugin", plugin]).map(drop)
+        self.action(session, ["start-or-reload-plugin", plugin])
+            .map(drop)
     }
 
     /// The long-lived end of a pipe to the plugin.
     pub fn pipe(&self, session: &str, plugin: &str, name: &str) -> Invocation {
-        self.invocation(["--session", session, "pipe", "--plugin", plugin, "--name", name])
+        self.invocation([
+            "--session",
+            session,
+            "pipe",
+            "--plugin",
+            plugin,
+            "--name",
+            name,
+        ])
     }
 
     /// Where Zellij looks for its configuration and keeps its permissions.
@@ -338,13 +395,29 @@ impl Zellij {
         })
     }
 
+    /// What Zellij says of its configuration: `Well defined.`, or what is wrong.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub fn config_verdict(&self) -> Result<String, ZellijError> {
+        let said = self.call(["setup", "--check"])?.stdout_text();
+        let verdict = said
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("[CONFIG FILE]:"));
+        Ok(verdict.unwrap_or_default().trim().to_owned())
+    }
+
     fn action<I, S>(&self, session: &str, arguments: I) -> Result<String, ZellijError>
     where
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        let head = ["--session", session, "action"].map(OsStr::new).map(OsStr::to_owned);
-        let tail = arguments.into_iter().map(|argument| argument.as_ref().to_owned());
+        let head = ["--session", session, "action"]
+            .map(OsStr::new)
+            .map(OsStr::to_owned);
+        let tail = arguments
+            .into_iter()
+            .map(|argument| argument.as_ref().to_owned());
         Ok(self.call(head.into_iter().chain(tail))?.stdout_text())
     }
 
@@ -360,8 +433,10 @@ impl Zellij {
             if finished.success() {
                 return Ok(finished);
             }
-            let said = format!("{}{}", finished.stdout_text(), finished.stderr_tail()).to_lowercase();
-            let doubtful = said.contains("no active session") || said.contains("session") && said.contains("not found");
+            let said =
+                format!("{}{}", finished.stdout_text(), finished.stderr_tail()).to_lowercase();
+            let doubtful = said.contains("no active session")
+                || said.contains("session") && said.contains("not found");
             if tries >= TRIES || !doubtful {
                 return Err(finished.into_error().into());
             }
@@ -375,7 +450,9 @@ impl Zellij {
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        let mut invocation = Invocation::new(&self.program).args(arguments).time_limit(TIME_LIMIT);
+        let mut invocation = Invocation::new(&self.program)
+            .args(arguments)
+            .time_limit(TIME_LIMIT);
         for name in FOREIGN {
             invocation = invocation.env_remove(name);
         }
@@ -400,13 +477,16 @@ pub struct Directories {
 impl Directories {
     fn parse(said: &str) -> Option<Self> {
         let find = |key: &str| {
-            let line = said.lines().find_map(|line| line.trim().strip_prefix(key))?;
+            let line = said
+                .lines()
+                .find_map(|line| line.trim().strip_prefix(key))?;
             let path = line.trim().trim_matches('"');
             path.starts_with('/').then(|| PathBuf::from(path))
         };
         let config = find("[CONFIG DIR]:")?;
         Some(Self {
-            config_file: find("[LOOKING FOR CONFIG FILE FROM]:").unwrap_or_else(|| config.join("config.kdl")),
+            config_file: find("[LOOKING FOR CONFIG FILE FROM]:")
+                .unwrap_or_else(|| config.join("config.kdl")),
             config,
             cache: find("[CACHE DIR]:")?,
         })
@@ -418,7 +498,8 @@ fn terminal(pane: u32) -> String {
 }
 
 fn pane_number(said: &str) -> Option<u32> {
-    said.split_whitespace().find_map(|word| word.strip_prefix("terminal_")?.parse().ok())
+    said.split_whitespace()
+        .find_map(|word| word.strip_prefix("terminal_")?.parse().ok())
 }
 
 fn running_sessions(listed: &str) -> Vec<String> {
@@ -458,7 +539,10 @@ mod tests {
         let said = "[Version]: \"0.45.1\"\n[CONFIG DIR]: \"/h/.config/zellij\"\n[LOOKING FOR CONFIG FILE FROM]: \"/h/.config/zellij/config.kdl\"\n\
                     [CACHE DIR]: /h/.cache/zellij\n";
         let directories = Directories::parse(said).unwrap();
-        assert_eq!(directories.config_file, PathBuf::from("/h/.config/zellij/config.kdl"));
+        assert_eq!(
+            directories.config_file,
+            PathBuf::from("/h/.config/zellij/config.kdl")
+        );
         assert_eq!(directories.cache, PathBuf::from("/h/.cache/zellij"));
         assert_eq!(Directories::parse("[CONFIG DIR]: Not Found\n"), None);
     }

@@ -37,12 +37,18 @@ pub fn elect<'candidates>(
     leader: Option<&str>,
     now: u64,
 ) -> Option<&'candidates Instance> {
-    let fresh = || candidates.iter().filter(|candidate| candidate.is_fresh(now));
+    let fresh = || {
+        candidates
+            .iter()
+            .filter(|candidate| candidate.is_fresh(now))
+    };
     let attached = fresh().any(|candidate| candidate.attached);
     let able = || fresh().filter(|candidate| candidate.attached == attached);
     able()
         .find(|candidate| Some(candidate.instance.as_str()) == leader)
-        .or_else(|| able().min_by_key(|candidate| (candidate.client_id, u32::MAX - candidate.plugin_id)))
+        .or_else(|| {
+            able().min_by_key(|candidate| (candidate.client_id, u32::MAX - candidate.plugin_id))
+        })
         .map(|candidate| &candidate.instance)
 }
 
@@ -63,19 +69,43 @@ mod tests {
     fn check(candidates: &[Candidate], leader: Option<&str>, now: u64, expected: Option<&str>) {
         assert_eq!(elect(candidates, leader, now).map(String::as_str), expected);
         let reversed: Vec<_> = candidates.iter().rev().cloned().collect();
-        assert_eq!(elect(&reversed, leader, now).map(String::as_str), expected, "the order must not matter");
+        assert_eq!(
+            elect(&reversed, leader, now).map(String::as_str),
+            expected,
+            "the order must not matter"
+        );
     }
 
     #[test]
     fn the_attached_go_before_ghosts() {
-        check(&[candidate(1, 1, false, 0), candidate(1, 2, true, 0)], None, 0, Some("1-2"));
-        check(&[candidate(1, 1, false, 0), candidate(1, 2, true, 0)], Some("1-1"), 0, Some("1-2"));
+        check(
+            &[candidate(1, 1, false, 0), candidate(1, 2, true, 0)],
+            None,
+            0,
+            Some("1-2"),
+        );
+        check(
+            &[candidate(1, 1, false, 0), candidate(1, 2, true, 0)],
+            Some("1-1"),
+            0,
+            Some("1-2"),
+        );
     }
 
     #[test]
     fn with_nobody_attached_a_ghost_acts_and_stays() {
-        check(&[candidate(1, 1, false, 0), candidate(1, 2, false, 0)], None, 0, Some("1-1"));
-        check(&[candidate(1, 1, false, 0), candidate(1, 2, false, 0)], Some("1-2"), 0, Some("1-2"));
+        check(
+            &[candidate(1, 1, false, 0), candidate(1, 2, false, 0)],
+            None,
+            0,
+            Some("1-1"),
+        );
+        check(
+            &[candidate(1, 1, false, 0), candidate(1, 2, false, 0)],
+            Some("1-2"),
+            0,
+            Some("1-2"),
+        );
     }
 
     #[test]
@@ -88,6 +118,11 @@ mod tests {
 
     #[test]
     fn of_two_copies_of_the_plugin_the_newer_acts() {
-        check(&[candidate(1, 1, true, 0), candidate(7, 1, true, 0)], None, 0, Some("7-1"));
+        check(
+            &[candidate(1, 1, true, 0), candidate(7, 1, true, 0)],
+            None,
+            0,
+            Some("7-1"),
+        );
     }
 }

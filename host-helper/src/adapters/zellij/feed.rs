@@ -5,10 +5,7 @@
 
 use std::time::Duration;
 
-use claustre_protocol::{
-    dashboard::DashboardUpdate,
-    link::MAX_LINE,
-};
+use claustre_protocol::{dashboard::DashboardUpdate, link::MAX_LINE};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -61,7 +58,10 @@ impl Feed {
         self.pending.as_ref()?;
         let pause = if visible { VISIBLE_PAUSE } else { HIDDEN_PAUSE };
         let pause = u64::try_from(pause.as_millis()).unwrap_or_default();
-        Some(self.last.map_or(0, |last| last.saturating_add(pause).saturating_sub(now)))
+        Some(
+            self.last
+                .map_or(0, |last| last.saturating_add(pause).saturating_sub(now)),
+        )
     }
 }
 
@@ -71,15 +71,15 @@ fn join(mut earlier: DashboardUpdate, later: DashboardUpdate) -> DashboardUpdate
         return later;
     }
     let gone = |id: uuid::Uuid| later.removed.contains(&id);
-    earlier
-        .projects
-        .retain(|card| !gone(card.id.uuid()) && later.projects.iter().all(|newer| newer.id != card.id));
-    earlier
-        .sessions
-        .retain(|card| !gone(card.id.uuid()) && later.sessions.iter().all(|newer| newer.id != card.id));
-    earlier
-        .tasks
-        .retain(|card| !gone(card.id.uuid()) && later.tasks.iter().all(|newer| newer.id != card.id));
+    earlier.projects.retain(|card| {
+        !gone(card.id.uuid()) && later.projects.iter().all(|newer| newer.id != card.id)
+    });
+    earlier.sessions.retain(|card| {
+        !gone(card.id.uuid()) && later.sessions.iter().all(|newer| newer.id != card.id)
+    });
+    earlier.tasks.retain(|card| {
+        !gone(card.id.uuid()) && later.tasks.iter().all(|newer| newer.id != card.id)
+    });
     // A card that comes back after it was removed must not be removed again.
     let back = |id: uuid::Uuid| {
         later.projects.iter().any(|card| card.id.uuid() == id)
@@ -101,7 +101,10 @@ fn join(mut earlier: DashboardUpdate, later: DashboardUpdate) -> DashboardUpdate
 /// The update in parts that each fit a line; all but the last say that more follow. A card that alone does not fit is cut.
 pub fn split_update(update: DashboardUpdate) -> Vec<DashboardUpdate> {
     if size(&update) <= PART {
-        return vec![DashboardUpdate { more: false, ..update }];
+        return vec![DashboardUpdate {
+            more: false,
+            ..update
+        }];
     }
     let frame = DashboardUpdate {
         reset: false,
@@ -172,7 +175,8 @@ impl Parts {
     fn make_room(&mut self, size: usize) {
         // One for the comma.
         if self.used + size + 1 > PART && self.used > PART_FRAME {
-            self.done.push(std::mem::replace(&mut self.current, self.frame.clone()));
+            self.done
+                .push(std::mem::replace(&mut self.current, self.frame.clone()));
             self.used = PART_FRAME;
         }
         self.used += size + 1;
@@ -324,14 +328,19 @@ mod tests {
         let update = DashboardUpdate {
             reset: true,
             position: 7,
-            projects: (0..900).map(|number| project(number, &"g".repeat(100))).collect(),
+            projects: (0..900)
+                .map(|number| project(number, &"g".repeat(100)))
+                .collect(),
             removed: (0..2_000).map(Uuid::from_u128).collect(),
             ..DashboardUpdate::default()
         };
         let parts = split_update(update.clone());
         assert!(parts.len() > 4);
         check_lines(&parts);
-        let projects: Vec<_> = parts.iter().flat_map(|part| part.projects.clone()).collect();
+        let projects: Vec<_> = parts
+            .iter()
+            .flat_map(|part| part.projects.clone())
+            .collect();
         let removed: Vec<_> = parts.iter().flat_map(|part| part.removed.clone()).collect();
         assert_eq!((projects, removed), (update.projects, update.removed));
     }
@@ -402,7 +411,11 @@ mod tests {
             ..DashboardUpdate::default()
         };
         let joined = join(first, second);
-        let ids: Vec<_> = joined.projects.iter().map(|card| card.id.uuid().as_u128()).collect();
+        let ids: Vec<_> = joined
+            .projects
+            .iter()
+            .map(|card| card.id.uuid().as_u128())
+            .collect();
         assert_eq!(ids, [1, 5]);
         assert_eq!(joined.removed, [Uuid::from_u128(2)]);
     }

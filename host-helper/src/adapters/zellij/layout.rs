@@ -70,22 +70,37 @@ mod tests {
 
     #[test]
     fn the_pattern_is_filled_and_hostile_text_stays_text() {
-        let argv = ["/opt/claustre".to_owned(), "session".to_owned(), "a\"b} pane command=\"rm".to_owned()];
+        let argv = [
+            "/opt/claustre".to_owned(),
+            "session".to_owned(),
+            "a\"b} pane command=\"rm".to_owned(),
+        ];
         let tab = session_tab(&argv, "/w/it's \"here\"", true).unwrap();
         let document: KdlDocument = tab.parse().unwrap();
-        assert!(!tab.contains(LAUNCHER) && tab.contains("name=\"shell\""), "{tab}");
+        assert!(
+            !tab.contains(LAUNCHER) && tab.contains("name=\"shell\""),
+            "{tab}"
+        );
         let mut launchers = Vec::new();
         collect(document.nodes(), &mut launchers);
         assert_eq!(launchers.len(), 1, "{tab}");
         assert_eq!(property(&launchers[0], "cwd").unwrap(), "/w/it's \"here\"");
         let args = launchers[0].children().unwrap().get("args").unwrap();
-        let args: Vec<_> = args.entries().iter().map(|entry| entry.value().as_string().unwrap()).collect();
+        let args: Vec<_> = args
+            .entries()
+            .iter()
+            .map(|entry| entry.value().as_string().unwrap())
+            .collect();
         assert_eq!(args, [&argv[1], &argv[2]]);
     }
 
     #[test]
     fn the_shell_can_be_left_out() {
-        assert!(!session_tab(&["claustre".to_owned()], "/w", false).unwrap().contains("name=\"shell\""));
+        assert!(
+            !session_tab(&["claustre".to_owned()], "/w", false)
+                .unwrap()
+                .contains("name=\"shell\"")
+        );
     }
 
     fn collect(nodes: &[KdlNode], found: &mut Vec<KdlNode>) {

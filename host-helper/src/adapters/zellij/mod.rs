@@ -18,4 +18,6 @@ pub mod multiplexer;
 
 pub use cli::{Zellij, ZellijError};
 pub use link::{LinkError, LinkEvent, LinkHandle, LinkKey, Links};
-pub use multiplexer::{Multiplexer, MultiplexerError, OpenSession, Opened, PanePlace, ZellijMultiplexer};
+pub use multiplexer::{
+    Multiplexer, MultiplexerError, OpenSession, Opened, PanePlace, ZellijMultiplexer,
+};

@@ -94,7 +94,8 @@ pub struct Opened {
 }
 
 /// What a call to a [`Multiplexer`] gives.
-pub type Pending<'call, Value> = Pin<Box<dyn Future<Output = Result<Value, MultiplexerError>> + Send + 'call>>;
+pub type Pending<'call, Value> =
+    Pin<Box<dyn Future<Output = Result<Value, MultiplexerError>> + Send + 'call>>;
 
 /// The terminals that sessions run in.
 pub trait Multiplexer: Send + Sync {
@@ -131,9 +132,11 @@ impl ZellijMultiplexer {
 
     /// The link to the server of a place, where it is up and the same server.
     fn link(&self, place: &PanePlace) -> Option<LinkHandle> {
-        self.links
-            .of_session(&place.session)
-            .filter(|link| place.server_pid.is_none_or(|pid| pid == link.key().server_pid))
+        self.links.of_session(&place.session).filter(|link| {
+            place
+                .server_pid
+                .is_none_or(|pid| pid == link.key().server_pid)
+        })
     }
 
     /// One call of the program, off the async threads.
@@ -144,12 +147,18 @@ impl ZellijMultiplexer {
         let zellij = self.zellij.clone();
         match tokio::task::spawn_blocking(move || call(&zellij)).await {
             Ok(result) => Ok(result?),
-            Err(_) => Err(MultiplexerError::Unknown("calling zellij: the call was broken off")),
+            Err(_) => Err(MultiplexerError::Unknown(
+                "calling zellij: the call was broken off",
+            )),
         }
     }
 
     /// Has the plugin do it. None = no plugin was told, so that the command line may do it instead.
-    async fn through(&self, place: &PanePlace, what: PaneAction) -> Result<Option<ActionResult>, MultiplexerError> {
+    async fn through(
+        &self,
+        place: &PanePlace,
+        what: PaneAction,
+    ) -> Result<Option<ActionResult>, MultiplexerError> {
         let Some(link) = self.link(place) else {
             return Ok(None);
         };
@@ -170,12 +179,21 @@ impl ZellijMultiplexer {
             return self.open_through(&link, open).await;
         }
         let running = self.call(Zellij::sessions).await?;
-        let wanted = open.zellij_session.clone().filter(|wanted| running.contains(wanted));
-        let known = wanted.or_else(|| running.iter().find(|name| *name == BACKGROUND_SESSION).cloned());
+        let wanted = open
+            .zellij_session
+            .clone()
+            .filter(|wanted| running.contains(wanted));
+        let known = wanted.or_else(|| {
+            running
+                .iter()
+                .find(|name| *name == BACKGROUND_SESSION)
+                .cloned()
+        });
         let session = match known.or_else(|| running.first().cloned()) {
             Some(session) => session,
             None => {
-                self.call(|zellij| zellij.create_background(BACKGROUND_SESSION, layout::START)).await?;
+                self.call(|zellij| zellij.create_background(BACKGROUND_SESSION, layout::START))
+                    .await?;
                 if let Some(link) = self.wait_for_link(BACKGROUND_SESSION).await {
                     return self.open_through(&link, open).await;
                 }
@@ -187,8 +205,19 @@ impl ZellijMultiplexer {
 
     /// The link of a session that somebody looks at, or any that is up.
     fn best_link(&self) -> Option<LinkHandle> {
-        let mut up: Vec<LinkHandle> = self.links.all().into_iter().filter(LinkHandle::is_up).collect();
-        up.sort_by_key(|link| (!link.is_attached(), link.key().session != BACKGROUND_SESSION, link.key().session.clone()));
+        let mut up: Vec<LinkHandle> = self
+            .links
+            .all()
+            .into_iter()
+            .filter(LinkHandle::is_up)
+            .collect();
+        up.sort_by_key(|link| {
+            (
+                !link.is_attached(),
+                link.key().session != BACKGROUND_SESSION,
+                link.key().session.clone(),
+            )
+        });
         up.into_iter().next()
     }
 
@@ -203,8 +232,15 @@ impl ZellijMultiplexer {
         None
     }
 
-    async fn open_through(&self, link: &LinkHandle, open: OpenSession) -> Result<Opened, MultiplexerError> {
-        let LinkKey { session, server_pid } = link.key().clone();
+    async fn open_through(
+        &self,
+        link: &LinkHandle,
+        open: OpenSession,
+    ) -> Result<Opened, MultiplexerError> {
+        let LinkKey {
+            session,
+            server_pid,
+        } = link.key().clone();
         let attached = link.is_attached();
         let what = PaneAction::OpenTab {
             session: open.session,
@@ -224,18 +260,26 @@ impl ZellijMultiplexer {
                 },
                 own_tab: attached,
             }),
-            Err(LinkError::NoPlugin | LinkError::Busy | LinkError::Gone) => self.open_by_command(session, open).await,
+            Err(LinkError::NoPlugin | LinkError::Busy | LinkError::Gone) => {
+                self.open_by_command(session, open).await
+            }
             Err(LinkError::Unknown) => Err(MultiplexerError::Unknown("opening a tab")),
             Err(error @ LinkError::Refused(_)) => Err(MultiplexerError::Link(error)),
         }
     }
 
-    async fn open_by_command(&self, session: String, open: OpenSession) -> Result<Opened, MultiplexerError> {
+    async fn open_by_command(
+        &self,
+        session: String,
+        open: OpenSession,
+    ) -> Result<Opened, MultiplexerError> {
         let of = session.clone();
         let attached = self.call(move |zellij| zellij.clients(&of)).await? > 0;
         if !attached {
             let of = session.clone();
-            let pane = self.call(move |zellij| zellij.run(&of, &open.name, &open.cwd, &open.argv)).await?;
+            let pane = self
+                .call(move |zellij| zellij.run(&of, &open.name, &open.cwd, &open.argv))
+                .await?;
             return Ok(Opened {
                 session,
                 server_pid: None,
@@ -246,7 +290,8 @@ impl ZellijMultiplexer {
         let tab = layout::session_tab(&open.argv, &open.cwd, open.shell)
             .map_err(|error| MultiplexerError::Layout(error.to_string()))?;
         let (of, name) = (session.clone(), open.name.clone());
-        self.call(move |zellij| zellij.open_tab(&of, &name, &tab)).await?;
+        self.call(move |zellij| zellij.open_tab(&of, &name, &tab))
+            .await?;
         let pane = self.wait_for_pane(&session, &open.name).await?;
         Ok(Opened {
             session,
@@ -257,12 +302,18 @@ impl ZellijMultiplexer {
     }
 
     /// The pane of the program in the tab of this name; none if it is not listed in time.
-    async fn wait_for_pane(&self, session: &str, name: &str) -> Result<Option<u32>, MultiplexerError> {
+    async fn wait_for_pane(
+        &self,
+        session: &str,
+        name: &str,
+    ) -> Result<Option<u32>, MultiplexerError> {
         let deadline = tokio::time::Instant::now() + TAB_WAIT;
         loop {
             let of = session.to_owned();
             let panes = self.call(move |zellij| zellij.panes(&of)).await?;
-            let ours = panes.iter().find(|pane| !pane.is_plugin && pane.tab_name == name && pane.pane_command.is_some());
+            let ours = panes.iter().find(|pane| {
+                !pane.is_plugin && pane.tab_name == name && pane.pane_command.is_some()
+            });
             if let Some(pane) = ours {
                 return Ok(Some(pane.id));
             }
@@ -290,7 +341,11 @@ impl ZellijMultiplexer {
         let PanePlace { session, pane, .. } = place;
         self.call(move |zellij| match zellij.tab_of(&session, pane)? {
             // Without a tab of its own there is nothing to name.
-            None | Some(super::cli::ListedPane { is_suppressed: true, .. }) => Ok(()),
+            None
+            | Some(super::cli::ListedPane {
+                is_suppressed: true,
+                ..
+            }) => Ok(()),
             Some(listed) => zellij.rename_tab(&session, listed.tab_id, &name),
         })
         .await
@@ -304,7 +359,10 @@ impl Multiplexer for ZellijMultiplexer {
 
     fn adopt(&self, session: String, panes: Vec<(u32, String)>) -> Pending<'_, ()> {
         Box::pin(async move {
-            let link = self.links.of_session(&session).ok_or(MultiplexerError::Link(LinkError::NoPlugin))?;
+            let link = self
+                .links
+                .of_session(&session)
+                .ok_or(MultiplexerError::Link(LinkError::NoPlugin))?;
             match link.act(PaneAction::AdoptPanes { panes }).await {
                 Ok(_) => Ok(()),
                 Err(error) => Err(MultiplexerError::Link(error)),
@@ -314,10 +372,15 @@ impl Multiplexer for ZellijMultiplexer {
 
     fn focus(&self, place: PanePlace) -> Pending<'_, ()> {
         Box::pin(async move {
-            if self.through(&place, PaneAction::Focus { pane: place.pane }).await?.is_some() {
+            if self
+                .through(&place, PaneAction::Focus { pane: place.pane })
+                .await?
+                .is_some()
+            {
                 return Ok(());
             }
-            self.call(move |zellij| zellij.focus(&place.session, place.pane)).await
+            self.call(move |zellij| zellij.focus(&place.session, place.pane))
+                .await
         })
     }
 
@@ -338,16 +401,21 @@ impl Multiplexer for ZellijMultiplexer {
             if self.through(&place, what).await?.is_some() {
                 return Ok(());
             }
-            self.call(move |zellij| zellij.write(&place.session, place.pane, &bytes)).await
+            self.call(move |zellij| zellij.write(&place.session, place.pane, &bytes))
+                .await
         })
     }
 
     fn read(&self, place: PanePlace) -> Pending<'_, String> {
         Box::pin(async move {
-            match self.through(&place, PaneAction::Read { pane: place.pane }).await? {
+            match self
+                .through(&place, PaneAction::Read { pane: place.pane })
+                .await?
+            {
                 Some(ActionResult::Text { text }) => Ok(text),
                 Some(ActionResult::Done {} | ActionResult::Pane { .. }) | None => {
-                    self.call(move |zellij| zellij.dump_screen(&place.session, place.pane)).await
+                    self.call(move |zellij| zellij.dump_screen(&place.session, place.pane))
+                        .await
                 }
             }
         })
@@ -355,7 +423,8 @@ impl Multiplexer for ZellijMultiplexer {
 
     fn exists(&self, place: PanePlace) -> Pending<'_, bool> {
         Box::pin(async move {
-            self.call(move |zellij| Ok(zellij.tab_of(&place.session, place.pane)?.is_some())).await
+            self.call(move |zellij| Ok(zellij.tab_of(&place.session, place.pane)?.is_some()))
+                .await
         })
     }
 }

@@ -10,7 +10,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use claustre_protocol::link::{ActionResult, MAX_UP_LINE, Opening, PIPE_FROM_PLUGIN, PIPE_TO_PLUGIN};
+use claustre_protocol::link::{
+    ActionResult, MAX_UP_LINE, Opening, PIPE_FROM_PLUGIN, PIPE_TO_PLUGIN,
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     sync::{mpsc, oneshot},
@@ -94,7 +96,15 @@ impl Connection {
             let end = match self.open(epoch).await {
                 Ok(pipes) => {
                     core.opened(epoch, millis(started));
-                    self.serve(pipes, &server, &mut core, &mut orders, &mut waiting, started).await
+                    self.serve(
+                        pipes,
+                        &server,
+                        &mut core,
+                        &mut orders,
+                        &mut waiting,
+                        started,
+                    )
+                    .await
                 }
                 Err(error) => {
                     tracing::debug!(link = %self.key, %error, "the pipes cannot be opened");
@@ -127,7 +137,11 @@ impl Connection {
     }
 
     async fn open(&self, epoch: u64) -> Result<Pipes, ProcessError> {
-        let pipe = |name| self.zellij.pipe(&self.key.session, ALIAS, name).spawn_piped();
+        let pipe = |name| {
+            self.zellij
+                .pipe(&self.key.session, ALIAS, name)
+                .spawn_piped()
+        };
         let mut up = pipe(PIPE_FROM_PLUGIN)?;
         let mut down = pipe(PIPE_TO_PLUGIN)?;
         let (heard_sender, heard) = mpsc::channel(LINES);
@@ -151,7 +165,9 @@ impl Connection {
         if let Some(mut stdin) = down.stdin.take() {
             tokio::spawn(async move {
                 while let Some(line) = line_receiver.recv().await {
-                    if stdin.write_all(line.as_bytes()).await.is_err() || stdin.flush().await.is_err() {
+                    if stdin.write_all(line.as_bytes()).await.is_err()
+                        || stdin.flush().await.is_err()
+                    {
                         break;
                     }
                 }
@@ -165,7 +181,12 @@ impl Connection {
                 while stdout.read(&mut sink).await.is_ok_and(|read| read > 0) {}
             });
         }
-        Ok(Pipes { down, up, lines, heard })
+        Ok(Pipes {
+            down,
+            up,
+            lines,
+            heard,
+        })
     }
 
     async fn serve(
@@ -188,7 +209,11 @@ impl Connection {
                 return End::Broken("the plugin takes no more lines");
             }
             // A ping goes out at the first silence; a second one means that the pipes lead nowhere.
-            let longest = if core.was_up() { 2 * SILENCE_MILLIS } else { FIRST_ANSWER_MILLIS };
+            let longest = if core.was_up() {
+                2 * SILENCE_MILLIS
+            } else {
+                FIRST_ANSWER_MILLIS
+            };
             if core.silence(now) > longest {
                 return End::Broken("the plugin is silent");
             }
@@ -223,7 +248,14 @@ impl Connection {
         }
     }
 
-    fn take(&self, order: Order, core: &mut Core, waiting: &mut Waiting, now: u64, out: &mut Vec<Out>) {
+    fn take(
+        &self,
+        order: Order,
+        core: &mut Core,
+        waiting: &mut Waiting,
+        now: u64,
+        out: &mut Vec<Out>,
+    ) {
         match order {
             Order::Say(target, body) => core.say(target, body, out),
             Order::Act(what, sender) => {
@@ -272,8 +304,12 @@ impl Connection {
         match event {
             LinkEvent::Up => self.up.store(true, Ordering::Relaxed),
             LinkEvent::Down | LinkEvent::Gone => self.up.store(false, Ordering::Relaxed),
-            LinkEvent::ClientsChanged { ref clients } => self.attached.store(!clients.is_empty(), Ordering::Relaxed),
-            LinkEvent::Ask { .. } | LinkEvent::PaneClosed { .. } | LinkEvent::VisibleChanged { .. } => {}
+            LinkEvent::ClientsChanged { ref clients } => {
+                self.attached.store(!clients.is_empty(), Ordering::Relaxed)
+            }
+            LinkEvent::Ask { .. }
+            | LinkEvent::PaneClosed { .. }
+            | LinkEvent::VisibleChanged { .. } => {}
         }
         // Without a receiver the daemon is ending.
         self.events.send((self.key.clone(), event)).await.ok();
@@ -282,7 +318,12 @@ impl Connection {
 
 /// Lets the plugin hear that the pipe ends, then ends the children.
 async fn farewell(pipes: Pipes) {
-    let Pipes { mut down, up, lines, .. } = pipes;
+    let Pipes {
+        mut down,
+        up,
+        lines,
+        ..
+    } = pipes;
     drop(lines);
     timeout(FAREWELL, down.wait()).await.ok();
     drop(up);
@@ -311,12 +352,20 @@ impl Server {
     fn watch(pid: u32) -> Self {
         #[cfg(target_os = "linux")]
         let descriptor = process_id(pid)
-            .and_then(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok())
+            .and_then(|pid| {
+                rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+            })
             .and_then(|descriptor| {
-                #[expect(unsafe_code, reason = "tokio cannot see that the descriptor stays open and the same")]
+                #[expect(
+                    unsafe_code,
+                    reason = "tokio cannot see that the descriptor stays open and the same"
+                )]
                 // SAFETY: an `OwnedFd` names the same open file until it is dropped, and the `AsyncFd` owns it.
                 let registered = unsafe {
-                    tokio::io::unix::AsyncFd::register_with_interest(descriptor, tokio::io::Interest::READABLE)
+                    tokio::io::unix::AsyncFd::register_with_interest(
+                        descriptor,
+                        tokio::io::Interest::READABLE,
+                    )
                 };
                 registered.ok()
             });
@@ -329,7 +378,10 @@ impl Server {
 
     fn is_gone(&self) -> bool {
         process_id(self.pid).is_none_or(|pid| {
-            matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
+            matches!(
+                rustix::process::test_kill_process(pid),
+                Err(rustix::io::Errno::SRCH)
+            )
         })
     }
 
@@ -349,7 +401,9 @@ impl Server {
 }
 
 fn process_id(pid: u32) -> Option<rustix::process::Pid> {
-    i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw)
+    i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
 }
 
 fn millis(started: Instant) -> u64 {
@@ -357,6 +411,8 @@ fn millis(started: Instant) -> u64 {
 }
 
 fn wall_millis() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or_default()
 }

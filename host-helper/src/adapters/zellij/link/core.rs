@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use claustre_protocol::{
     BUILD, PROTOCOL,
     dashboard::DashboardUpdate,
-    link::{ActionResult, DownLine, FromPlugin, Instance, MAX_LINE, MAX_UP_LINE, PaneAction, ToPlugin, UpLine},
+    link::{
+        ActionResult, DownLine, FromPlugin, Instance, MAX_LINE, MAX_UP_LINE, PaneAction, ToPlugin,
+        UpLine,
+    },
     rpc::{Fault, FaultCode, ProtocolVersion},
 };
 
@@ -194,14 +197,18 @@ impl Core {
                 };
                 self.greet(candidate, line.seq == 1, now, out);
             }
-            FromPlugin::Heartbeat { visible, clients, .. } => {
+            FromPlugin::Heartbeat {
+                visible, clients, ..
+            } => {
                 if let Some(peer) = self.peers.get_mut(&line.from) {
                     peer.visible = visible;
                     peer.candidate.attached = clients.contains(&peer.candidate.client_id);
                 }
                 self.settle(now, out);
             }
-            FromPlugin::Resync {} => out.push(Out::Snapshot { instance: line.from }),
+            FromPlugin::Resync {} => out.push(Out::Snapshot {
+                instance: line.from,
+            }),
             FromPlugin::Ask { id, request } => out.push(Out::Event(LinkEvent::Ask {
                 instance: line.from,
                 id,
@@ -220,7 +227,10 @@ impl Core {
     /// Orders an action and gives its number.
     pub(super) fn act(&mut self, what: PaneAction, now: u64, out: &mut Vec<Out>) -> u64 {
         // Numbers must differ from those of former daemons, which the plugin still remembers.
-        self.actions = self.actions.max(self.epoch.wrapping_shl(20)).saturating_add(1);
+        self.actions = self
+            .actions
+            .max(self.epoch.wrapping_shl(20))
+            .saturating_add(1);
         let action = self.actions;
         let pending = Pending {
             what,
@@ -254,11 +264,17 @@ impl Core {
                 "showing the answer: it is too long for the dashboard",
                 Some("the command line shows it whole".to_owned()),
             );
-            line.body = ToPlugin::Reply { id, outcome: Err(fault) };
+            line.body = ToPlugin::Reply {
+                id,
+                outcome: Err(fault),
+            };
             text = encode(&line);
         }
         if text.len() > limit || text.is_empty() {
-            tracing::warn!(bytes = text.len(), "a line for the plugin is too long and is not sent");
+            tracing::warn!(
+                bytes = text.len(),
+                "a line for the plugin is too long and is not sent"
+            );
             return;
         }
         self.lines += 1;
@@ -273,8 +289,16 @@ impl Core {
     }
 
     /// Gives one instance the whole state.
-    pub(super) fn snapshot(&mut self, instance: &Instance, state: DashboardUpdate, out: &mut Vec<Out>) {
-        let state = DashboardUpdate { reset: true, ..state };
+    pub(super) fn snapshot(
+        &mut self,
+        instance: &Instance,
+        state: DashboardUpdate,
+        out: &mut Vec<Out>,
+    ) {
+        let state = DashboardUpdate {
+            reset: true,
+            ..state
+        };
         for part in split_update(state) {
             self.say(Some(instance.clone()), ToPlugin::Dashboard(part), out);
         }
@@ -308,7 +332,11 @@ impl Core {
             .collect();
         for action in late {
             if let Some(pending) = self.pending.remove(&action) {
-                let error = if pending.target.is_some() { LinkError::Unknown } else { LinkError::NoPlugin };
+                let error = if pending.target.is_some() {
+                    LinkError::Unknown
+                } else {
+                    LinkError::NoPlugin
+                };
                 out.push(Out::Finished {
                     action,
                     outcome: Err(error),
@@ -326,7 +354,11 @@ impl Core {
     /// Milliseconds until [`Core::tick`] has something to do.
     pub(super) fn next_tick(&self, now: u64) -> u64 {
         let feed = self.feed.wait(now, self.visible).unwrap_or(u64::MAX);
-        let idle = if self.peers.is_empty() && self.pending.is_empty() { PING_MILLIS } else { SILENCE_MILLIS / 3 };
+        let idle = if self.peers.is_empty() && self.pending.is_empty() {
+            PING_MILLIS
+        } else {
+            SILENCE_MILLIS / 3
+        };
         feed.min(idle).max(1)
     }
 
@@ -340,7 +372,10 @@ impl Core {
         self.peers.insert(
             instance.clone(),
             Peer {
-                candidate: Candidate { attached, ..candidate },
+                candidate: Candidate {
+                    attached,
+                    ..candidate
+                },
                 visible,
                 leads: false,
             },
@@ -370,7 +405,11 @@ impl Core {
     }
 
     fn choose(&self, now: u64) -> Option<Instance> {
-        let candidates: Vec<Candidate> = self.peers.values().map(|peer| peer.candidate.clone()).collect();
+        let candidates: Vec<Candidate> = self
+            .peers
+            .values()
+            .map(|peer| peer.candidate.clone())
+            .collect();
         elect(&candidates, self.leader.as_deref(), now).cloned()
     }
 
@@ -432,7 +471,11 @@ impl Core {
             .map(|(action, _)| *action)
             .collect();
         for action in told {
-            if self.pending.get(&action).is_some_and(|pending| repeatable(&pending.what)) {
+            if self
+                .pending
+                .get(&action)
+                .is_some_and(|pending| repeatable(&pending.what))
+            {
                 if let Some(pending) = self.pending.get_mut(&action) {
                     pending.target = None;
                 }

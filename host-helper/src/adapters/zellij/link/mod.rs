@@ -180,13 +180,20 @@ pub struct Links {
 
 impl fmt::Debug for Links {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Links").field("zellij", &self.zellij).finish_non_exhaustive()
+        formatter
+            .debug_struct("Links")
+            .field("zellij", &self.zellij)
+            .finish_non_exhaustive()
     }
 }
 
 impl Links {
     /// No links yet. What happens on any of them comes out of `events`; a link waits while that is full.
-    pub fn new(zellij: Zellij, snapshot: SnapshotSource, events: mpsc::Sender<(LinkKey, LinkEvent)>) -> Self {
+    pub fn new(
+        zellij: Zellij,
+        snapshot: SnapshotSource,
+        events: mpsc::Sender<(LinkKey, LinkEvent)>,
+    ) -> Self {
         Self {
             zellij,
             snapshot,
@@ -224,14 +231,19 @@ impl Links {
         let all = Arc::clone(&self.links);
         tokio::spawn(async move {
             connection.run(receiver).await;
-            all.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            all.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&key);
         });
         link
     }
 
     /// The link of a session by its name, where one is up.
     pub fn of_session(&self, session: &str) -> Option<LinkHandle> {
-        self.lock().values().find(|link| link.key.session == session && link.is_up()).cloned()
+        self.lock()
+            .values()
+            .find(|link| link.key.session == session && link.is_up())
+            .cloned()
     }
 
     /// All links, up or not.

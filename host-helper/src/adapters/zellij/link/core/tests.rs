@@ -1,4 +1,8 @@
-use claustre_protocol::{ids::SessionId, link::HEARTBEAT_MILLIS, request::{Nothing, Request}};
+use claustre_protocol::{
+    ids::SessionId,
+    link::HEARTBEAT_MILLIS,
+    request::{Nothing, Request},
+};
 use uuid::Uuid;
 
 use super::*;
@@ -48,7 +52,8 @@ impl Scene {
             body,
         };
         let mut out = Vec::new();
-        self.core.line(&serde_json::to_string(&line).unwrap(), self.now, &mut out);
+        self.core
+            .line(&serde_json::to_string(&line).unwrap(), self.now, &mut out);
         self.take(out);
     }
 
@@ -117,7 +122,16 @@ fn a_hello_is_welcomed_and_gets_the_state() {
     scene.hello(3, 1, 1);
     assert!(matches!(
         scene.said.as_slice(),
-        [DownLine { seq: 1, epoch: EPOCH, body: ToPlugin::Welcome { leader: true, mismatch: None, .. }, .. }]
+        [DownLine {
+            seq: 1,
+            epoch: EPOCH,
+            body: ToPlugin::Welcome {
+                leader: true,
+                mismatch: None,
+                ..
+            },
+            ..
+        }]
     ));
     assert_eq!(scene.snapshots, ["3-1"]);
     assert_eq!(scene.events, [LinkEvent::Up]);
@@ -176,9 +190,25 @@ fn with_two_instances_one_acts_and_the_other_takes_over_when_its_client_is_the_a
     scene.said.clear();
     let action = scene.act(open());
     assert_eq!(scene.told(), [("3-2".to_owned(), action)]);
-    scene.up("3-2", 10, FromPlugin::Acted { action, outcome: Ok(ActionResult::Pane { pane: 4 }) });
-    assert!(matches!(scene.finished.as_slice(), [(number, Ok(ActionResult::Pane { pane: 4 }))] if *number == action));
-    scene.up("3-2", 11, FromPlugin::Acted { action, outcome: Ok(ActionResult::Done {}) });
+    scene.up(
+        "3-2",
+        10,
+        FromPlugin::Acted {
+            action,
+            outcome: Ok(ActionResult::Pane { pane: 4 }),
+        },
+    );
+    assert!(
+        matches!(scene.finished.as_slice(), [(number, Ok(ActionResult::Pane { pane: 4 }))] if *number == action)
+    );
+    scene.up(
+        "3-2",
+        11,
+        FromPlugin::Acted {
+            action,
+            outcome: Ok(ActionResult::Done {}),
+        },
+    );
     assert_eq!(scene.finished.len(), 1, "a second answer is not passed on");
 }
 
@@ -200,7 +230,9 @@ fn a_reload_in_between_repeats_what_may_be_repeated_and_nothing_else() {
     scene.told();
     scene.hello(3, 1, 1);
     assert_eq!(scene.told(), [("3-1".to_owned(), focused)]);
-    assert!(matches!(scene.finished.as_slice(), [(number, Err(LinkError::Unknown))] if *number == opened));
+    assert!(
+        matches!(scene.finished.as_slice(), [(number, Err(LinkError::Unknown))] if *number == opened)
+    );
 }
 
 #[test]
@@ -230,7 +262,9 @@ fn a_silent_leader_is_replaced_and_what_it_was_told_is_not_done_twice() {
     scene.heartbeat("3-2", &[2]);
     scene.tick(SILENCE_MILLIS + 1);
     assert!(scene.told().is_empty());
-    assert!(matches!(scene.finished.as_slice(), [(number, Err(LinkError::Unknown))] if *number == opened));
+    assert!(
+        matches!(scene.finished.as_slice(), [(number, Err(LinkError::Unknown))] if *number == opened)
+    );
     let focused = scene.act(PaneAction::Focus { pane: 1 });
     assert_eq!(scene.told(), [("3-2".to_owned(), focused)]);
 }
@@ -264,7 +298,14 @@ fn requests_and_closed_panes_are_passed_on() {
     scene.hello(3, 1, 1);
     scene.events.clear();
     let request = Box::new(Request::InboxList(Nothing {}));
-    scene.up("3-1", 2, FromPlugin::Ask { id: 4, request: request.clone() });
+    scene.up(
+        "3-1",
+        2,
+        FromPlugin::Ask {
+            id: 4,
+            request: request.clone(),
+        },
+    );
     scene.up("3-1", 3, FromPlugin::PaneClosed { pane: 12 });
     let asked = LinkEvent::Ask {
         instance: "3-1".to_owned(),
@@ -280,15 +321,30 @@ fn an_answer_that_is_too_long_becomes_a_fault_and_the_numbers_have_no_gap() {
     scene.hello(3, 1, 1);
     let mut out = Vec::new();
     let long = serde_json::Value::String("x".repeat(MAX_UP_LINE));
-    scene.core.say(Some("3-1".to_owned()), ToPlugin::Reply { id: 4, outcome: Ok(long) }, &mut out);
+    scene.core.say(
+        Some("3-1".to_owned()),
+        ToPlugin::Reply {
+            id: 4,
+            outcome: Ok(long),
+        },
+        &mut out,
+    );
     let toast = ToPlugin::Toast {
         text: "y".repeat(MAX_LINE),
         error: false,
     };
     scene.core.say(None, toast, &mut out);
-    scene.core.say(None, ToPlugin::Ping { pipe: None }, &mut out);
+    scene
+        .core
+        .say(None, ToPlugin::Ping { pipe: None }, &mut out);
     scene.take(out);
-    assert!(matches!(&scene.said[1].body, ToPlugin::Reply { id: 4, outcome: Err(_) }));
+    assert!(matches!(
+        &scene.said[1].body,
+        ToPlugin::Reply {
+            id: 4,
+            outcome: Err(_)
+        }
+    ));
     let numbers: Vec<u64> = scene.said.iter().map(|line| line.seq).collect();
     assert_eq!(numbers, [1, 2, 3]);
 }
@@ -298,5 +354,11 @@ fn an_unknown_voice_is_asked_to_introduce_itself() {
     let mut scene = Scene::new();
     scene.now = INTRODUCTION_MILLIS;
     scene.heartbeat("9-9", &[9]);
-    assert!(matches!(scene.said.as_slice(), [DownLine { body: ToPlugin::Ping { .. }, .. }]));
+    assert!(matches!(
+        scene.said.as_slice(),
+        [DownLine {
+            body: ToPlugin::Ping { .. },
+            ..
+        }]
+    ));
 }
