@@ -3,6 +3,17 @@
 //! Read [`paths`] for where everything lies, then `ARCHITECTURE.md` for how an event travels.
 
 pub mod adapters;
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod daemon;
+pub mod engine;
+pub mod fast;
+pub mod launcher;
 pub mod paths;
 pub mod plugin_wasm;
+pub mod ports;
+pub mod server;
 pub mod setup;
+pub mod store;
+pub mod text;

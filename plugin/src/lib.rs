@@ -18,6 +18,8 @@
 
 pub mod ansi;
 pub mod effect;
+#[cfg(test)]
+mod fixture;
 pub mod keymap;
 pub mod link;
 pub mod model;

@@ -4,6 +4,10 @@ use claustre_protocol::{dashboard::DashboardUpdate, rpc::Fault, time::Timestamp}
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a message lives only as long as it takes to be handled, one at a time"
+)]
 pub enum Msg {
     /// A key was pressed while the dashboard had the focus.
     Key(Key),

@@ -128,26 +128,21 @@ fn wrap_line(line: &str, columns: u16, lines: &mut Vec<String>) {
     }
     let mut current = String::new();
     let mut used: u16 = 0;
-    for word in line.split_word_bounds() {
+    for token in line.split_inclusive(' ') {
+        let word = token.trim_end();
         let wide = width(word);
-        if used.saturating_add(wide) <= columns {
-            current.push_str(word);
-            used += wide;
-            continue;
-        }
-        if word.trim().is_empty() {
+        if used.saturating_add(wide) > columns && wide <= columns {
             lines.push(std::mem::take(&mut current).trim_end().to_owned());
             used = 0;
+        }
+        if used.saturating_add(wide) <= columns {
+            current.push_str(token);
+            used = used.saturating_add(width(token));
             continue;
         }
-        if wide <= columns {
-            lines.push(std::mem::take(&mut current).trim_end().to_owned());
-            current.push_str(word);
-            used = wide;
-            continue;
-        }
-        for (grapheme, wide) in graphemes(word) {
-            if used + wide > columns {
+        // Longer than a line, or written without blanks: it starts here and is cut where the line ends.
+        for (grapheme, wide) in graphemes(token) {
+            if used.saturating_add(wide) > columns {
                 lines.push(std::mem::take(&mut current));
                 used = 0;
             }
@@ -268,6 +263,9 @@ mod tests {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrap("", 4), [""]);
+        assert_eq!(wrap("say `run()` x-y", 11), ["say `run()`", "x-y"]);
+        assert_eq!(wrap("  in a box", 6), ["  in a", "box"]);
+        assert_eq!(wrap("ab 日本語日本語", 5), ["ab 日", "本語", "日本", "語"]);
         assert_eq!(wrap("a\n\nb", 4), ["a", "", "b"]);
         assert_eq!(wrap("日本語日本語", 5), ["日本", "語日", "本語"]);
     }

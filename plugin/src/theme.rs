@@ -64,7 +64,9 @@ impl Theme {
             accent: coloured(palette.accent, base.fg(Color::Cyan)),
             selection: palette
                 .selection
-                .map_or(base.bg(Color::Indexed(237)), |given| base.bg(colour(given))),
+                .map_or(base.add_modifier(Modifier::REVERSED), |given| {
+                    base.bg(colour(given))
+                }),
             warning: coloured(palette.warning, base.fg(Color::Yellow)),
             error: coloured(palette.error, base.fg(Color::Red)),
             success: coloured(palette.success, base.fg(Color::Green)),
@@ -207,6 +209,26 @@ impl Marks {
             minus: "-",
             more: ["^", "v"],
             ascii: true,
+        }
+    }
+
+    /// What stands for a character of ours where only ASCII is wanted; none = the character is somebody's text.
+    pub const fn plain(&self, character: char) -> Option<char> {
+        if !self.ascii {
+            return None;
+        }
+        match character {
+            '·' | '−' | '–' => Some('-'),
+            '…' => Some('~'),
+            '“' | '”' => Some('"'),
+            '←' | '‹' => Some('<'),
+            '→' | '›' => Some('>'),
+            '↑' => Some('^'),
+            '↓' => Some('v'),
+            '×' => Some('x'),
+            '✓' => Some('+'),
+            '☐' => Some('.'),
+            _ => None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What each message changes. No clock, no input, no output: time comes with messages, orders go out as effects.
 
 mod clock;
+mod confirms;
 mod forms;
 mod keys;
 mod mouse;
@@ -113,6 +114,10 @@ fn link(model: &mut Model, state: LinkState) {
     if model.link == state {
         return;
     }
+    if model.link == LinkState::Up {
+        // As long as the link stood, what was shown was true.
+        model.heard = model.now;
+    }
     model.link = state;
     model.touch();
     if model.link == LinkState::Up {
@@ -191,3 +196,6 @@ const fn ticket(model: &mut Model) -> u64 {
 fn quoted(title: &str) -> String {
     format!("“{}”", text::truncate(title, 40, "…"))
 }
+
+#[cfg(test)]
+mod tests;

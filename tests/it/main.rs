@@ -1,1 +1,4 @@
-fn main() {}
+//! All tests that need more than one crate or a real program, as one binary: one link, one list of modules.
+
+mod equipment;
+mod modules;

@@ -21,7 +21,7 @@ pub fn run(command: &mut Command) -> Result<()> {
     check(command, status)
 }
 
-/// As [`run`], but ends the command after `limit`.
+/// As [`run`], but ends the command after `limit`. What it prints goes to stderr: it is talk, not our result.
 pub fn run_limited(command: &mut Command, limit: Duration) -> Result<()> {
     say(&format!(
         "{} (at most {} s)",
@@ -30,6 +30,7 @@ pub fn run_limited(command: &mut Command, limit: Duration) -> Result<()> {
     ));
     let mut child = command
         .stdin(Stdio::null())
+        .stdout(std::io::stderr())
         .spawn()
         .with_context(|| format!("starting {}", describe(command)))?;
     match wait_limited(&mut child, limit)? {

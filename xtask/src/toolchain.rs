@@ -220,7 +220,7 @@ fn install_debian_packages(missing: &[&str]) -> Result<()> {
         );
     }
     say(&format!(
-        "installing {} (about 200 MB, a minute or two)",
+        "installing {} (about 150 MB to download, a minute or two)",
         missing.join(", ")
     ));
     // Old package lists often still serve, so that a failed update alone is no reason to stop.
@@ -229,9 +229,10 @@ fn install_debian_packages(missing: &[&str]) -> Result<()> {
             "{error:#}; trying with the package lists that are there"
         ));
     }
+    // They conflict with Debian's own rustc, cargo and rustup, which nobody asked us to remove.
     let mut install = apt_get(root);
     install
-        .args(["install", "--yes", "--no-install-recommends"])
+        .args(["install", "--yes", "--no-install-recommends", "--no-remove"])
         .args(missing);
     process::run_limited(&mut install, APT_LIMIT)
         .with_context(|| format!("installing packages; by hand: {advice}"))

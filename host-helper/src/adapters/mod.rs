@@ -1,5 +1,10 @@
-//! What the helper does to the world outside its store: start processes, drive git.
+//! What talks to the world outside: other programs, their files and their formats.
 
+pub mod claude;
 pub mod git;
+pub mod host;
+pub mod launchers;
+pub mod notify;
 pub mod process;
+pub mod workspace;
 pub mod zellij;

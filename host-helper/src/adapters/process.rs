@@ -12,11 +12,13 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 mod drive;
+mod foreground;
 mod long_lived;
 mod safe_text;
 #[cfg(test)]
 mod tests;
 
+pub use foreground::ErrorOutput;
 pub use long_lived::{PipedChild, spawn_detached};
 pub use safe_text::terminal_safe;
 

@@ -244,7 +244,7 @@ pub const TABLE: &[Entry] = &[
         Intent::NewTask,
         "new_task",
         &[Key::char('n')],
-        "new",
+        "new task",
         "write a task",
         &[Main],
     )
@@ -400,9 +400,19 @@ pub const TABLE: &[Entry] = &[
         &[Key::char('j'), Key::plain(KeyCode::Down)],
         "down",
         "one row down",
-        &[Main, Help, Ask, Details, Inbox, Steps],
+        &[Main, Inbox, Steps],
     )
     .needs(Needs::Rows),
+    entry(
+        Intent::Down,
+        "down",
+        &[Key::char('j'), Key::plain(KeyCode::Down)],
+        "scroll",
+        "one row down",
+        &[Help, Ask, Details],
+    )
+    .needs(Needs::Rows)
+    .rank(5),
     entry(
         Intent::Down,
         "",
@@ -669,9 +679,18 @@ pub const TABLE: &[Entry] = &[
         Intent::Back,
         "back",
         &[Key::char('q'), Key::plain(KeyCode::Esc)],
+        "hide",
+        "clear the filter, or hide the dashboard",
+        &[Main],
+    )
+    .rank(16),
+    entry(
+        Intent::Back,
         "back",
-        "back, and at last hide the dashboard",
-        &[Main, Ask, Details, Inbox, Steps, Review],
+        &[Key::char('q'), Key::plain(KeyCode::Esc)],
+        "back",
+        "back",
+        &[Ask, Details, Inbox, Steps, Review],
     )
     .rank(16),
     entry(

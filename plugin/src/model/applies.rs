@@ -7,7 +7,11 @@ use claustre_protocol::{
     status::{ClaudeStatus, Reason, TaskStatus},
 };
 
-use super::{Model, Panel, Row, data::group, overlay::Overlay};
+use super::{
+    Model, Panel, Row,
+    data::group,
+    overlay::{Overlay, Page},
+};
 use crate::keymap::{Entry, Intent, Needs, Scope, Side};
 
 impl Model {
@@ -66,7 +70,9 @@ impl Model {
                     .as_deref()
                     .is_some_and(|url| url.starts_with("https://"))
             }),
-            Needs::Killable => self.current_session().is_some(),
+            Needs::Killable => {
+                self.current_session().is_some() || task(&|task| group(task.status) == 0)
+            }
             Needs::Deletable => {
                 if self.acting() == Panel::Tasks {
                     self.task.item.is_some()
@@ -88,8 +94,18 @@ impl Model {
                 Panel::Detail => true,
                 Panel::Tasks => !self.tasks.is_empty(),
             },
+            Some(Overlay::Help(page)) => self.scrolls(page),
+            Some(Overlay::Ask(view)) => self.scrolls(&view.page),
+            Some(Overlay::Details(view)) => {
+                view.page.as_ref().is_some_and(|page| self.scrolls(page))
+            }
             Some(_) => true,
         }
+    }
+
+    /// Is the page longer than its place?
+    fn scrolls(&self, page: &Page) -> bool {
+        page.lines.len() > usize::from(self.overlay_area().height.saturating_sub(2))
     }
 
     fn selected_step(&self) -> Option<bool> {
@@ -176,7 +192,7 @@ impl Model {
             }
             Needs::Retryable => "Nothing here has stopped.",
             Needs::PullRequest => "There is no pull request here.",
-            Needs::Killable => "There is no open session to kill here.",
+            Needs::Killable => "Nothing was started here that could be killed.",
             Needs::Deletable => "Select a task or a project first.",
             Needs::MovableDown | Needs::MovableUp => match entry.intent {
                 Intent::MoveDown => {

@@ -138,27 +138,37 @@ fn order(one: &TaskCard, other: &TaskCard) -> std::cmp::Ordering {
         .then_with(|| one.id.cmp(&other.id))
 }
 
+/// Does every word occur somewhere in what is shown of the task? The words are in lower case.
 fn matches_filter(task: &TaskCard, words: &[String]) -> bool {
     use claustre_protocol::status::Word as _;
-    if words.is_empty() {
-        return true;
-    }
-    let mut text = format!(
-        "{} {} {} ",
-        task.priority,
-        task.status.word(),
-        task.mode.word()
-    );
-    for part in [
+    const PRIORITIES: [&str; 5] = ["p0", "p1", "p2", "p3", "p4"];
+    let priority = PRIORITIES
+        .get(usize::from(task.priority.get()))
+        .copied()
+        .unwrap_or_default();
+    let parts = [
         task.title.as_str(),
-        &task.note,
+        task.note.as_str(),
         task.branch.as_deref().unwrap_or_default(),
-    ] {
-        text.push_str(part);
-        text.push(' ');
+        task.status.word(),
+        task.mode.word(),
+        priority,
+    ];
+    words
+        .iter()
+        .all(|word| parts.iter().any(|part| contains(part, word)))
+}
+
+/// Ignores case; plain ASCII is compared in place, because this runs for every task at every key.
+fn contains(text: &str, word: &str) -> bool {
+    if text.is_ascii() {
+        let (text, word) = (text.as_bytes(), word.as_bytes());
+        return !word.is_empty()
+            && text
+                .windows(word.len())
+                .any(|part| part.eq_ignore_ascii_case(word));
     }
-    let text = text.to_lowercase();
-    words.iter().all(|word| text.contains(word.as_str()))
+    text.to_lowercase().contains(word)
 }
 
 fn upsert<Key: Ord, Card: PartialEq>(cards: &mut BTreeMap<Key, Card>, id: Key, card: Card) -> bool {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{editor::Editor, form::Form};
 use crate::{
     keymap::{Entry, Scope},
+    text,
     theme::Tone,
 };
 
@@ -68,6 +69,8 @@ pub struct PageLine {
     pub at: Option<Timestamp>,
     /// The text, wrapped.
     pub text: String,
+    /// Does it start in the left column?
+    pub whole: bool,
 }
 
 /// Lines that are scrolled.
@@ -170,9 +173,63 @@ pub struct Confirm {
     /// The question.
     pub title: String,
     /// What will be lost, and what is kept.
-    pub lines: Vec<(Tone, String)>,
+    pub lines: Vec<ConfirmLine>,
     /// What happens on a yes.
     pub yes: OnYes,
+}
+
+impl Confirm {
+    /// Its lines for so many columns: tone, the word in front, and the text behind it.
+    pub fn laid_out(&self, columns: u16) -> Vec<(Tone, &'static str, String)> {
+        let mut out = Vec::new();
+        for line in &self.lines {
+            let room = if line.label.is_empty() {
+                columns
+            } else {
+                columns.saturating_sub(ConfirmLine::LABELS)
+            };
+            for (index, text) in text::wrap(&line.text, room).into_iter().enumerate() {
+                // Further lines stand under the first.
+                let label = if index == 0 || line.label.is_empty() {
+                    line.label
+                } else {
+                    " "
+                };
+                out.push((line.tone, label, text));
+            }
+        }
+        out
+    }
+}
+
+/// A line of a confirmation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfirmLine {
+    /// How it looks.
+    pub tone: Tone,
+    /// What happens to it, in a word: closes, keeps.
+    pub label: &'static str,
+    /// To what.
+    pub text: String,
+}
+
+impl ConfirmLine {
+    /// Columns of the words in front.
+    pub const LABELS: u16 = 9;
+
+    /// A line with a word in front.
+    pub fn new(tone: Tone, label: &'static str, text: &str) -> Self {
+        Self {
+            tone,
+            label,
+            text: text::clean(text).into_owned(),
+        }
+    }
+
+    /// What it is all about.
+    pub fn heading(text: &str) -> Self {
+        Self::new(Tone::Strong, "", text)
+    }
 }
 
 /// What a text is for.

@@ -3,7 +3,6 @@
 use ratatui_core::layout::Rect;
 
 use super::{Model, form::FieldName, overlay::Overlay};
-use crate::text;
 
 impl Model {
     /// The place of the topmost overlay, its frame included.
@@ -25,12 +24,8 @@ impl Model {
                 areas.over(84, rows(count + 2).max(8))
             }
             Some(Overlay::Confirm(confirm)) => {
-                let width = areas.over(84, 1).width.saturating_sub(4);
-                let lines = confirm
-                    .lines
-                    .iter()
-                    .map(|(_, line)| text::wrap(line, width).len());
-                areas.over(84, rows(lines.sum::<usize>() + 3))
+                let columns = areas.over(84, 1).width.saturating_sub(4);
+                areas.over(84, rows(confirm.laid_out(columns).len() + 2))
             }
             Some(Overlay::Form(form)) => {
                 let wanted: usize = form

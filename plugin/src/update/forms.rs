@@ -10,7 +10,7 @@ use crate::{
     model::{
         After, Model,
         form::{FieldName, Form, FormKind, Stage, Value},
-        overlay::{Confirm, OnYes, Overlay},
+        overlay::{Confirm, ConfirmLine, OnYes, Overlay},
     },
     msg::Key,
     text,
@@ -122,7 +122,7 @@ fn back(model: &mut Model, effects: &mut Vec<Effect>) {
 fn confirm_discard(model: &mut Model, what: &str) {
     let confirm = Confirm {
         title: "Throw away what you wrote?".into(),
-        lines: vec![(Tone::Warning, what.to_owned())],
+        lines: vec![ConfirmLine::new(Tone::Warning, "", what)],
         yes: OnYes::DiscardForm,
     };
     keys::push(model, Overlay::Confirm(confirm));

@@ -6,10 +6,10 @@ use claustre_protocol::{
     request::{Decision, Named, Nothing, Request, TaskMove},
 };
 
-use super::{ask, overlays, pages, quoted, texts, ticket};
+use super::{ask, confirms, overlays, pages, quoted, texts, ticket};
 use crate::{
     effect::Effect,
-    keymap::{Intent, Scope},
+    keymap::{Intent, Needs, Scope},
     model::editor::Editor,
     model::{
         After, Model, Panel, Row, applies,
@@ -40,6 +40,8 @@ pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     }
     match (chosen, refused) {
         (Some(entry), _) => run(model, scope, entry.intent, key, effects),
+        // A list that cannot move needs no words.
+        (None, Some(entry)) if entry.needs == Needs::Rows => {}
         (None, Some(entry)) if !scope.takes_text() => {
             let why = model.refusal(entry);
             model.say(why);
@@ -109,8 +111,10 @@ pub(super) fn main(model: &mut Model, intent: Intent, effects: &mut Vec<Effect>)
         }
         Intent::NextInNeed => next_in_need(model),
         Intent::Inbox => {
-            let mut view = InboxView::default();
-            view.item = model.data.inbox.first().and_then(item_key);
+            let view = InboxView {
+                item: model.data.inbox.first().and_then(item_key),
+                ..InboxView::default()
+            };
             push(model, Overlay::Inbox(view));
         }
         Intent::NewTask => {
@@ -150,8 +154,8 @@ pub(super) fn main(model: &mut Model, intent: Intent, effects: &mut Vec<Effect>)
                 model.say("Opening the pull request in the browser");
             }
         }
-        Intent::Kill => overlays::confirm_kill(model),
-        Intent::Delete => overlays::confirm_delete(model),
+        Intent::Kill => confirms::kill(model),
+        Intent::Delete => confirms::delete(model),
         Intent::MoveDown => move_task(model, true, effects),
         Intent::MoveUp => move_task(model, false, effects),
         Intent::Filter => {

@@ -11,10 +11,9 @@ use crate::{
     keymap::Intent,
     keymap::Scope,
     model::{
-        After, Model, Panel, Row,
-        overlay::{Confirm, OnYes, Overlay, Page, TextKind},
+        After, Model,
+        overlay::{Confirm, ConfirmLine, OnYes, Overlay, Page, TextKind},
     },
-    theme::Tone,
 };
 
 /// Does what an intent says in the topmost overlay.
@@ -270,7 +269,7 @@ fn confirm_step(model: &mut Model, scope: Scope) {
     if let Some((task, named, title)) = selected_step(model) {
         let confirm = Confirm {
             title: "Remove this step?".into(),
-            lines: vec![(Tone::Strong, title.clone())],
+            lines: vec![ConfirmLine::heading(&title)],
             yes: OnYes::Order {
                 request: Box::new(Request::SubtaskRemove(named)),
                 target: task.uuid(),
@@ -300,168 +299,4 @@ fn confirm(model: &mut Model, effects: &mut Vec<Effect>) {
             keys::pop(model);
         }
     }
-}
-
-/// Asks before a session is killed, and says what goes and what stays.
-pub(super) fn confirm_kill(model: &mut Model) {
-    let Some(session) = model.current_session() else {
-        return;
-    };
-    let task = session.task_id.and_then(|id| model.data.tasks.get(&id));
-    let mut lines = vec![
-        (Tone::Text, format!("Closes   tab {}", session.tab_name)),
-        (
-            Tone::Text,
-            "Ends     the conversation; what Claude is doing now stops".to_owned(),
-        ),
-    ];
-    if session.queued_messages > 0 {
-        lines.push((
-            Tone::Warning,
-            format!(
-                "Drops    {} messages that were not delivered yet",
-                session.queued_messages
-            ),
-        ));
-    }
-    let work = if session.files_changed == 0 {
-        format!(
-            "Keeps    branch {}; no file is changed in its worktree",
-            session.branch
-        )
-    } else {
-        format!(
-            "Keeps    {} changed files (+{} {}{}) in a snapshot: claustre worktree restore",
-            session.files_changed, session.lines_added, model.marks.minus, session.lines_removed
-        )
-    };
-    lines.push((Tone::Success, work));
-    let confirm = match task {
-        Some(task) => {
-            lines.insert(0, (Tone::Strong, task.title.clone()));
-            lines.push((Tone::Text, "Then     the task is pending again".to_owned()));
-            Confirm {
-                title: "Kill the session and reset the task?".into(),
-                lines,
-                yes: OnYes::Order {
-                    request: Box::new(Request::TaskKill(Named {
-                        of: task.id.to_string(),
-                    })),
-                    target: task.id.uuid(),
-                    say: format!("Killed and reset {}", quoted(&task.title)),
-                },
-            }
-        }
-        None => {
-            lines.insert(0, (Tone::Strong, session.branch.clone()));
-            Confirm {
-                title: "Close the session?".into(),
-                lines,
-                yes: OnYes::Order {
-                    request: Box::new(Request::SessionClose(Named {
-                        of: session.id.to_string(),
-                    })),
-                    target: session.id.uuid(),
-                    say: format!("Closed {}", session.branch),
-                },
-            }
-        }
-    };
-    keys::push(model, Overlay::Confirm(confirm));
-}
-
-/// Asks before a task or a project goes from the board.
-pub(super) fn confirm_delete(model: &mut Model) {
-    if model.acting() == Panel::Tasks {
-        confirm_delete_task(model);
-        return;
-    }
-    let Some(Row::Project(id)) = model.left.item else {
-        return;
-    };
-    let Some(project) = model.data.projects.get(&id) else {
-        return;
-    };
-    let sessions = model.data.sessions_in(id).len();
-    let tasks = model
-        .data
-        .tasks
-        .values()
-        .filter(|task| task.project_id == id)
-        .count();
-    let mut lines = vec![
-        (Tone::Strong, project.name.clone()),
-        (
-            Tone::Text,
-            format!("Forgets  the project and its {tasks} tasks"),
-        ),
-        (
-            Tone::Success,
-            format!("Keeps    the repository {} as it is", project.repo_path),
-        ),
-    ];
-    if sessions > 0 {
-        lines.push((
-            Tone::Warning,
-            format!("But      {sessions} sessions are still open: close them first"),
-        ));
-    }
-    let confirm = Confirm {
-        title: "Forget the project?".into(),
-        lines,
-        yes: OnYes::Order {
-            request: Box::new(Request::ProjectRemove(Named { of: id.to_string() })),
-            target: id.uuid(),
-            say: format!("Forgot the project {}", quoted(&project.name)),
-        },
-    };
-    keys::push(model, Overlay::Confirm(confirm));
-}
-
-fn confirm_delete_task(model: &mut Model) {
-    let Some(task) = model.current_task() else {
-        return;
-    };
-    let mut lines = vec![(Tone::Strong, task.title.clone())];
-    let steps = match task.steps_total {
-        0 => String::new(),
-        1 => ", its step".to_owned(),
-        many => format!(", its {many} steps"),
-    };
-    lines.push((
-        Tone::Text,
-        format!(
-            "Deletes  the {} task{steps} and its prompt",
-            model.marks.task(task.status).word
-        ),
-    ));
-    if model.data.session_of(task).is_some() {
-        lines.push((
-            Tone::Warning,
-            "But      its session is still open: kill it with x first to close its tab".to_owned(),
-        ));
-    }
-    lines.push((
-        Tone::Success,
-        match model.keymap.key_of(Intent::Undo) {
-            Some(key) => format!("Undo     {key} brings it back"),
-            None => "Undo     claustre task undo brings it back".to_owned(),
-        },
-    ));
-    let undo = model
-        .keymap
-        .key_of(Intent::Undo)
-        .map_or_else(String::new, |key| format!(" · {key} brings it back"));
-    let confirm = Confirm {
-        title: "Delete the task?".into(),
-        lines,
-        yes: OnYes::Order {
-            request: Box::new(Request::TaskDelete(Named {
-                of: task.id.to_string(),
-            })),
-            target: task.id.uuid(),
-            say: format!("Deleted {}{undo}", quoted(&task.title)),
-        },
-    };
-    keys::push(model, Overlay::Confirm(confirm));
 }

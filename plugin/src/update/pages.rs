@@ -241,6 +241,21 @@ impl Writer {
                 },
                 at: if index == 0 { at } else { None },
                 text: line,
+                whole: false,
+            });
+        }
+    }
+
+    /// A line over both columns.
+    fn heading(&mut self, tone: Tone, text: &str) {
+        let columns = self.columns.saturating_add(self.page.label_width);
+        for text in text::wrap(text, columns) {
+            self.page.lines.push(PageLine {
+                tone,
+                label: String::new(),
+                at: None,
+                text,
+                whole: true,
             });
         }
     }
@@ -424,11 +439,9 @@ pub(super) fn detail_page(detail: &TaskDetail, columns: u16) -> Page {
 
 fn help_page(model: &Model, columns: u16) -> Page {
     let mut writer = Writer::new(16, columns);
-    writer.line(
+    writer.heading(
         Tone::Dim,
-        "",
-        None,
-        "What each key does. The line at the bottom shows those that do something now.",
+        "The line at the bottom always shows the keys that do something now.",
     );
     let places = [
         (Scope::Main, "Panels"),
@@ -442,7 +455,7 @@ fn help_page(model: &Model, columns: u16) -> Page {
     ];
     for (scope, title) in places {
         writer.blank();
-        writer.line(Tone::Accent, "", None, title);
+        writer.heading(Tone::Accent, title);
         for entry in model.keymap.entries(scope) {
             // Nine lines for nine offered answers, and movement in each place, would hide the rest.
             let repeated =

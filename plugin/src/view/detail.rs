@@ -6,7 +6,10 @@ use claustre_protocol::{
 };
 use ratatui_core::layout::Rect;
 
-use super::{paint::Painter, projects::session_mark};
+use super::{
+    paint::Painter,
+    projects::{session_mark, short_branch},
+};
 use crate::{
     keymap::Intent,
     model::{
@@ -50,12 +53,21 @@ pub fn titles(model: &Model) -> (String, String, Tone) {
         }
         let age = text::age(session_time(session), model.now);
         let dot = model.marks.dot;
-        status.push_str(&format!(
-            " {dot} {} {}",
-            session.source.word(),
-            age.as_str()
-        ));
-        return (session.branch.clone(), status, mark.tone);
+        let columns = model.areas().detail.width;
+        // What it does matters more than how its branch ends, and that more than who told us.
+        let short = short_branch(&session.branch);
+        let told = format!("{status} {dot} {} {}", session.source.word(), age.as_str());
+        if text::width(&told) + text::width(short).min(12) + 7 <= columns {
+            status = told;
+        }
+        let room = columns.saturating_sub(text::width(&status) + 7).max(12);
+        let name = if text::width(&session.branch) <= room {
+            session.branch.as_str()
+        } else {
+            short
+        };
+        let name = text::truncate(name, room, model.marks.ellipsis).into_owned();
+        return (name, status, mark.tone);
     }
     if let Some(task) = model.current_task() {
         let mark = model.marks.task(task.status);
@@ -91,7 +103,13 @@ pub fn draw(model: &Model, painter: &mut Painter<'_>, area: Rect) {
     for (y, line) in (area.top()..area.bottom()).zip(lines.iter().skip(top)) {
         let taken = text::width(&line.right);
         let room = area.width.saturating_sub(2);
-        let fits = taken > 0 && room > taken + 16;
+        // A title may be cut for what stands at its right; numbers are worth more than that.
+        let least = if line.tone == Tone::Strong {
+            16
+        } else {
+            text::width(&line.text)
+        };
+        let fits = taken > 0 && room >= taken + 2 + least;
         if fits {
             painter.put_right(area.right() - 1, y, room, &line.right, dim);
         }
@@ -233,22 +251,22 @@ fn facts(model: &Model, session: &SessionCard) -> Line {
             "files"
         };
         facts.push(format!(
-            "{} {noun}  +{} {}{}",
+            "{} {noun} +{} {}{}",
             session.files_changed, session.lines_added, model.marks.minus, session.lines_removed
         ));
     } else {
         facts.push("no file changed".to_owned());
     }
-    if session.input_tokens + session.output_tokens > 0 {
-        facts.push(format!(
-            "{} in  {} out  ${:.2}",
-            text::tokens(session.input_tokens),
-            text::tokens(session.output_tokens),
-            session.cost
-        ));
-    }
     if let Some(percent) = session.context_percent {
         facts.push(format!("context {percent}%"));
+    }
+    if session.input_tokens + session.output_tokens > 0 {
+        facts.push(format!(
+            "${:.2}  {} in  {} out",
+            session.cost,
+            text::tokens(session.input_tokens),
+            text::tokens(session.output_tokens),
+        ));
     }
     Line {
         tone: Tone::Text,
@@ -264,8 +282,13 @@ fn steps(model: &Model, task: &TaskCard, roomy: bool, lines: &mut Vec<Line>) {
     let count = format!("{}/{}", task.steps_done, task.steps_total);
     if roomy {
         lines.push(Line::new(Tone::Dim, format!("steps {count}")));
-        for step in &task.steps {
-            let mark = model.marks.step(step.done);
+        let at_work = task.steps.iter().position(|step| !step.done);
+        for (index, step) in task.steps.iter().enumerate() {
+            let mark = if task.status == TaskStatus::Working && at_work == Some(index) {
+                model.marks.task(TaskStatus::Working)
+            } else {
+                model.marks.step(step.done)
+            };
             lines.push(Line::new(
                 mark.tone,
                 format!("  {} {}", mark.glyph, step.title),
@@ -276,8 +299,17 @@ fn steps(model: &Model, task: &TaskCard, roomy: bool, lines: &mut Vec<Line>) {
     let mut text = "steps ".to_owned();
     // The step in work and what follows matter more than what is done.
     let first_open = task.steps.iter().position(|step| !step.done).unwrap_or(0);
-    for step in task.steps.iter().skip(first_open.saturating_sub(1)) {
-        let mark = model.marks.step(step.done);
+    for (index, step) in task
+        .steps
+        .iter()
+        .enumerate()
+        .skip(first_open.saturating_sub(1))
+    {
+        let mark = if task.status == TaskStatus::Working && index == first_open && !step.done {
+            model.marks.task(TaskStatus::Working)
+        } else {
+            model.marks.step(step.done)
+        };
         text.push_str(&format!(" {} {} ", mark.glyph, step.title));
     }
     lines.push(Line {

@@ -6,21 +6,21 @@ use super::paint::Painter;
 use crate::model::form::{FieldName, Form, Stage, Value};
 
 /// Columns of the labels, the bar on their left included.
-const LABELS: u16 = 11;
+const LABELS: u16 = 12;
 
 /// Rows of each field: one each, and what is left for those of many lines.
 fn heights(form: &Form, rows: u16) -> Vec<u16> {
     let many = |name| matches!(name, FieldName::Prompt | FieldName::Steps);
     let single = form.fields.iter().filter(|field| !many(field.name)).count();
     let single = u16::try_from(single).unwrap_or(0);
-    // The last two rows are for a blank and for what is wrong.
-    let rest = rows.saturating_sub(single + 2);
+    // The last row is for what is wrong, with a blank above it where there is room.
+    let rest = rows.saturating_sub(single + if rows > 14 { 2 } else { 1 });
     let steps = if form
         .fields
         .iter()
         .any(|field| field.name == FieldName::Steps)
     {
-        (rest / 3).clamp(1, 6)
+        (rest / 3).clamp(2, 6)
     } else {
         0
     };
@@ -81,7 +81,8 @@ pub fn draw(form: &Form, painter: &mut Painter<'_>, area: Rect) {
         let room = area.width.saturating_sub(LABELS + 1);
         match &field.value {
             Value::Choice { options, chosen } => {
-                let mut x = x;
+                // The brackets stand outside the column in which all values begin.
+                let mut x = x - 1;
                 for (index, option) in options.iter().enumerate() {
                     if index == *chosen {
                         let style = if focused { accent } else { plain };
@@ -130,21 +131,30 @@ pub fn draw(form: &Form, painter: &mut Painter<'_>, area: Rect) {
 
 /// What the field with the cursor wants to say.
 fn hint(form: &Form) -> &'static str {
-    match form.focused().map(|field| (&field.value, field.name)) {
-        Some((Value::Choice { .. }, FieldName::Mode)) => {
-            "supervised: you steer · autonomous: works through the queue · exploration: no prompt"
+    let Some(field) = form.focused() else {
+        return "";
+    };
+    match (field.name, &field.value) {
+        (FieldName::Mode, Value::Choice { chosen: 0, .. }) => {
+            "Claude starts with the prompt, you steer"
         }
-        Some((Value::Choice { .. }, FieldName::Push)) => {
-            "pr: a pull request to review · push: straight to the branch"
+        (FieldName::Mode, Value::Choice { chosen: 1, .. }) => {
+            "Claude works through the queue by itself"
         }
-        Some((Value::Choice { .. }, FieldName::Loop)) => {
-            "on: review comments go back to the session by themselves"
+        (FieldName::Mode, _) => "Claude opens without a prompt",
+        (FieldName::Push, Value::Choice { chosen: 0, .. }) => {
+            "finished work becomes a pull request"
         }
-        Some((Value::Choice { .. }, FieldName::Priority)) => "P0 is the most urgent",
-        Some((_, FieldName::Steps)) => "Enter starts the next step; Enter on a blank line saves",
-        Some((_, FieldName::Base)) => "where the worktree starts and the pull request aims",
-        Some((_, FieldName::Branch)) => "an existing branch is taken as it is",
-        Some((_, FieldName::Prompt)) => "Enter saves · alt+Enter is a new line",
-        Some(_) | None => "",
+        (FieldName::Push, _) => "finished work is pushed to the branch",
+        (FieldName::Loop, Value::Choice { chosen: 0, .. }) => "review comments wait for you",
+        (FieldName::Loop, _) => "review comments go back to the session",
+        (FieldName::Priority, _) => "P0 is the most urgent",
+        (FieldName::Steps, _) => "Enter: next step; on a blank line it saves",
+        (FieldName::Base, _) => "start of the worktree, aim of the pull request",
+        (FieldName::Branch, _) => "an existing branch is taken as it is",
+        (FieldName::Prompt, _) => "Enter saves; alt+Enter is a new line",
+        (FieldName::Name, _) => "letters, digits and . _ -",
+        (FieldName::Path, _) => "it stays as it is; work happens in worktrees",
+        (FieldName::Goal, _) => "one sentence, shown with the project",
     }
 }

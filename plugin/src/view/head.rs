@@ -68,7 +68,7 @@ pub fn draw(model: &Model, painter: &mut Painter<'_>) {
 fn headline(model: &Model) -> (String, Tone) {
     let known = if model.ready {
         format!(
-            "; this was known {} ago",
+            " · this is {} old",
             text::age(model.heard, model.now).as_str()
         )
     } else {
@@ -81,6 +81,7 @@ fn headline(model: &Model) -> (String, Tone) {
         LinkState::Up if !model.data.header.warning.is_empty() => {
             (model.data.header.warning.clone(), Tone::Warning)
         }
+        LinkState::Up if !model.ready => ("waiting for the daemon's first word".into(), Tone::Dim),
         LinkState::Up => {
             let name = model.current_project().map(|project| project.name.clone());
             (name.unwrap_or_default(), Tone::Text)
@@ -173,18 +174,31 @@ fn pieces(model: &Model) -> Vec<Piece> {
 
 /// Draws the last line: what just happened, else what the keys do now.
 pub fn bottom(model: &Model, painter: &mut Painter<'_>) {
+    let (name, tone) = headline(model);
+    let columns = painter.area().width;
+    if tone != Tone::Text && text::width(&name) + 13 > columns {
+        // It must be read, and the first line has no room for it.
+        let toast = Toast {
+            text: name,
+            hint: String::new(),
+            error: true,
+            until: None,
+        };
+        draw_toast(&toast, 1, painter);
+    }
     match &model.toast {
-        Some(toast) => draw_toast(toast, painter),
+        Some(toast) => draw_toast(toast, 0, painter),
         None => help_line(model, painter),
     }
 }
 
-fn draw_toast(toast: &Toast, painter: &mut Painter<'_>) {
+/// Draws a toast so many rows above the last one.
+fn draw_toast(toast: &Toast, above: u16, painter: &mut Painter<'_>) {
     let area = painter.area();
-    let glyph = match (toast.error, painter.marks.ellipsis) {
-        (true, "~") => "x",
-        (true, _) => "✗",
-        (false, _) => painter.marks.dot,
+    let glyph = if toast.error {
+        painter.marks.task(TaskStatus::Error).glyph
+    } else {
+        painter.marks.dot
     };
     let tone = if toast.error { Tone::Error } else { Tone::Text };
     let mut lines = text::wrap(&toast.text, area.width.saturating_sub(4));
@@ -204,7 +218,7 @@ fn draw_toast(toast: &Toast, painter: &mut Painter<'_>) {
     }
     lines.truncate(5);
     let count = u16::try_from(lines.len()).unwrap_or(1);
-    let top = area.height.saturating_sub(count);
+    let top = area.height.saturating_sub(count + above);
     painter.clear(ratatui_core::layout::Rect::new(0, top, area.width, count));
     let style = painter.theme.tone(tone);
     painter.put(1, top, 1, glyph, style);

@@ -9,7 +9,8 @@ use crate::{
     model::{
         Model,
         overlay::{
-            AskView, Confirm, DetailsView, InboxView, Overlay, Page, Palette, StepsView, TextPrompt,
+            AskView, Confirm, ConfirmLine, DetailsView, InboxView, Overlay, Page, Palette,
+            StepsView, TextPrompt,
         },
     },
     text,
@@ -72,7 +73,8 @@ fn page(model: &Model, painter: &mut Painter<'_>, area: Rect, page: &Page) {
     let strong = painter.theme.strong;
     for (y, line) in (area.top()..area.bottom()).zip(page.lines.iter().skip(page.top)) {
         let x = area.x + 1;
-        if page.label_width > 0 {
+        let label_width = if line.whole { 0 } else { page.label_width };
+        if label_width > 0 {
             let room = page.label_width.saturating_sub(1);
             match line.at {
                 Some(at) => {
@@ -88,8 +90,8 @@ fn page(model: &Model, painter: &mut Painter<'_>, area: Rect, page: &Page) {
             }
         }
         let style = painter.theme.tone(line.tone);
-        let room = area.width.saturating_sub(2 + page.label_width);
-        painter.put(x + page.label_width, y, room, &line.text, style);
+        let room = area.width.saturating_sub(2 + label_width);
+        painter.put(x + label_width, y, room, &line.text, style);
     }
 }
 
@@ -292,13 +294,24 @@ fn confirm(
     let room = area.width.saturating_sub(2);
     let (strong, plain) = (painter.theme.strong, painter.theme.text);
     let mut y = area.y;
-    for (tone, line) in &shown.lines {
-        let style = painter.theme.tone(*tone);
-        for line in text::wrap(line, room) {
-            if y + 2 < area.bottom() {
-                painter.put(area.x + 1, y, room, &line, style);
-                y += 1;
-            }
+    let dim = painter.theme.dim;
+    for (tone, label, line) in shown.laid_out(room) {
+        if y + 2 <= area.bottom() {
+            let style = painter.theme.tone(tone);
+            let indent = if label.is_empty() {
+                0
+            } else {
+                ConfirmLine::LABELS
+            };
+            painter.put(area.x + 1, y, indent, label, dim);
+            painter.put(
+                area.x + 1 + indent,
+                y,
+                room.saturating_sub(indent),
+                &line,
+                style,
+            );
+            y += 1;
         }
     }
     let y = area.bottom().saturating_sub(2);
@@ -400,8 +413,5 @@ fn palette(
             painter.theme.tone(Tone::Dim),
         );
     }
-    (
-        "Commands".to_owned(),
-        format!("{} fit here", shown.found.len()),
-    )
+    ("Commands".to_owned(), shown.found.len().to_string())
 }

@@ -56,6 +56,17 @@ impl<'a> Painter<'a> {
     pub fn put(&mut self, x: u16, y: u16, columns: u16, text: &str, style: Style) -> u16 {
         let ellipsis = self.marks.ellipsis;
         if !text::is_plain(text) {
+            let marks = *self.marks;
+            if text
+                .chars()
+                .any(|character| marks.plain(character).is_some())
+            {
+                let plain: String = text
+                    .chars()
+                    .map(|character| marks.plain(character).unwrap_or(character))
+                    .collect();
+                return self.put_wide(x, y, columns, &plain, style);
+            }
             return self.put_wide(x, y, columns, text, style);
         }
         let cells = self.cells(x, y, columns);
@@ -66,12 +77,10 @@ impl<'a> Painter<'a> {
         } else {
             text.len()
         };
-        let mut at = 0;
-        for cell in cells.iter_mut().take(kept) {
+        for (at, cell) in cells.iter_mut().take(kept).enumerate() {
             if let Some(symbol) = text.get(at..at + 1) {
                 cell.set_symbol(symbol).set_style(style);
             }
-            at += 1;
         }
         if cut && let Some(last) = cells.last_mut() {
             last.set_symbol(ellipsis).set_style(style);
@@ -249,7 +258,14 @@ impl<'a> Painter<'a> {
         let (cursor, shadow) = (self.marks.cursor, self.marks.shadow);
         let (selection, accent, dim) = (self.theme.selection, self.theme.accent, self.theme.dim);
         if focused {
-            self.lay(area.x, y, area.width, selection);
+            let plain = self.theme.text.fg.unwrap_or_default();
+            for cell in self.cells(area.x, y, area.width) {
+                // Dim text on the background of the selection would be hard to read.
+                if Some(cell.fg) == dim.fg {
+                    cell.fg = plain;
+                }
+                cell.set_style(selection);
+            }
             self.put(area.x, y, 1, cursor, accent);
         } else {
             self.put(area.x, y, 1, shadow, dim);

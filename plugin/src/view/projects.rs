@@ -150,7 +150,7 @@ pub fn session_mark(model: &Model, session: &SessionCard) -> Mark {
 }
 
 /// The branch without what is the same for all: `task/` in front and the id at the end.
-fn short_branch(branch: &str) -> &str {
+pub fn short_branch(branch: &str) -> &str {
     let Some(rest) = branch.strip_prefix("task/") else {
         return branch;
     };

@@ -41,9 +41,12 @@ pub fn titles(model: &Model) -> (String, String) {
         model.task.index + 1
     };
     let mut place = format!("{position} of {}", model.tasks.len());
-    if !filter.is_empty() {
+    let narrow = model.areas().tasks.width < 48;
+    if !filter.is_empty() && !narrow {
         place.push_str(&format!(", {} in all", model.tasks_total));
-    } else if let Some(key) = model.keymap.key_of(Intent::Filter) {
+    } else if let Some(key) = model.keymap.key_of(Intent::Filter)
+        && !narrow
+    {
         place.push_str(&format!(" · {key} to filter"));
     }
     (title, place)
@@ -93,6 +96,11 @@ fn empty(model: &Model, painter: &mut Painter<'_>, area: Rect) {
     painter.put(area.x + 1, area.y + 1, area.width - 1, &advice, dim);
 }
 
+/// A blank before the frame, where there is room for it.
+const fn margin(area: Rect) -> u16 {
+    if area.width >= 48 { 1 } else { 0 }
+}
+
 /// Where the columns of a row are.
 #[derive(Clone, Copy)]
 struct Columns {
@@ -106,7 +114,7 @@ impl Columns {
     fn of(area: Rect) -> Self {
         // A bar, the mark, a blank, the priority, a blank; on the right a blank and the age.
         let title = area.x + 6;
-        let rest = area.width.saturating_sub(6 + 5);
+        let rest = area.width.saturating_sub(6 + 5 + margin(area));
         if rest < 38 {
             return Self {
                 title,
@@ -171,7 +179,7 @@ fn row(
     if columns.note_width > 0 {
         note(model, painter, columns, y, task, session);
     }
-    let right = area.right();
+    let right = area.right() - margin(area);
     if model.is_pending(task.id.uuid()) {
         let glyph = painter.marks.pending;
         painter.put_right(right, y, 4, glyph, dim);
@@ -231,7 +239,7 @@ fn note(
             | TaskStatus::Conflict
             | TaskStatus::CiFailed
             | TaskStatus::Blocked
-            | TaskStatus::Error => model.marks.task(task.status).word,
+            | TaskStatus::Error => task_mark(model, task, session).word,
         };
         painter.put(x, y, columns.note_width, word, dim);
     }

@@ -15,6 +15,7 @@ pub mod feed;
 pub mod layout;
 pub mod link;
 pub mod multiplexer;
+pub mod port;
 
 pub use cli::{Zellij, ZellijError};
 pub use link::{LinkError, LinkEvent, LinkHandle, LinkKey, Links};

@@ -1,0 +1,13 @@
+//! Sessions: one Claude Code conversation in one worktree in one pane, on one host.
+
+mod answer;
+mod decide;
+mod evolve;
+mod react;
+
+#[cfg(test)]
+mod tests;
+
+pub use decide::{close, decide, end_assignment, opened};
+pub use evolve::{Ask, Client, Message, MessageState, Pane, Session, SessionStanding};
+pub use react::react;

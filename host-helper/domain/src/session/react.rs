@@ -1,0 +1,104 @@
+//! What a session's events ask of the world.
+
+use claustre_protocol::{
+    ids::SessionId,
+    status::{ClaudeStatus, Source},
+};
+
+use crate::{
+    effect::Effect,
+    entity::World,
+    event::{Event, Recorded},
+};
+
+/// Says what must be done after an event of a session.
+pub fn react(world: &dyn World, recorded: &Recorded) -> Vec<Effect> {
+    let cause = recorded.id;
+    match &recorded.event {
+        Event::SessionOpened(opened) => vec![Effect::PrepareSession {
+            session: opened.session,
+        }],
+        Event::SessionWorktreeReady { session, .. } => vec![Effect::OpenPane { session: *session }],
+        Event::SessionStatusChanged {
+            session,
+            status: ClaudeStatus::Starting,
+            source: Source::User,
+            ..
+        } => match world
+            .session(*session)
+            .and_then(|known| known.running_client())
+        {
+            Some(_) => vec![Effect::EndClient {
+                session: *session,
+                resume: true,
+                cause,
+            }],
+            None => vec![Effect::ResumeClient {
+                session: *session,
+                cause,
+            }],
+        },
+        // A turn that ended makes room for what waits to be typed.
+        Event::SessionStatusChanged {
+            session, status, ..
+        } => {
+            let mut effects = vec![Effect::NameTab {
+                session: *session,
+                cause,
+            }];
+            if *status == ClaudeStatus::Idle {
+                effects.extend(next_message(world, *session));
+            }
+            effects
+        }
+        Event::MessageQueued { session, .. } => next_message(world, *session),
+        Event::MessageDropped { session, .. } => next_message(world, *session),
+        Event::SessionAsked(asked) => vec![
+            Effect::NameTab {
+                session: asked.session,
+                cause,
+            },
+            Effect::Notify {
+                session: Some(asked.session),
+                task: asked.task,
+                text: asked.title.clone(),
+                cause,
+            },
+        ],
+        Event::SessionAskClosed { session, .. } => vec![Effect::NameTab {
+            session: *session,
+            cause,
+        }],
+        Event::SessionClosed { session, .. } => vec![
+            Effect::EndClient {
+                session: *session,
+                resume: false,
+                cause,
+            },
+            Effect::CloseTab { session: *session },
+            Effect::RemoveWorktree { session: *session },
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// The oldest waiting message, while the client waits for a prompt.
+fn next_message(world: &dyn World, session: SessionId) -> Vec<Effect> {
+    let ready = world.session(session).is_some_and(|known| {
+        known.is_open()
+            && known.status().status == ClaudeStatus::Idle
+            && known.running_client().is_some()
+    });
+    if !ready {
+        return Vec::new();
+    }
+    world
+        .waiting_messages(session)
+        .first()
+        .map(|message| Effect::DeliverMessage {
+            session,
+            message: message.id,
+        })
+        .into_iter()
+        .collect()
+}

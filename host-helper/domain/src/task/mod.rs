@@ -1,0 +1,16 @@
+//! Tasks: units of work with a prompt, on the board from draft to done.
+
+mod decide;
+mod edit;
+mod evolve;
+pub mod prompt;
+mod react;
+mod transition;
+
+#[cfg(test)]
+mod tests;
+
+pub use decide::{decide, unmet_dependencies, unmet_dependencies_in};
+pub use evolve::{Standing, Subtask, Task};
+pub use react::react;
+pub use transition::{may_move, move_to};

@@ -1,0 +1,59 @@
+//! What reports about worktrees change.
+
+use claustre_protocol::{ids::ProjectId, status::LogLevel};
+
+use crate::{command::WorktreeCommand, entity::World, event::Event, rejection::Rejection};
+
+/// Says what a report about a worktree changes.
+///
+/// # Errors
+/// The session is unknown.
+pub fn decide(world: &dyn World, command: &WorktreeCommand) -> Result<Vec<Event>, Rejection> {
+    match command {
+        WorktreeCommand::ReportRemoved {
+            session,
+            snapshot,
+            branch_deleted,
+        } => {
+            let known = world.session(*session).ok_or_else(|| {
+                Rejection::not_found("noting a removal", "there is no such session")
+            })?;
+            // The assignment may have ended before the worktree went; the order still says whose it was.
+            let task = known
+                .task
+                .value()
+                .or_else(|| known.opened.as_ref().and_then(|opened| opened.task));
+            let mut events = vec![Event::WorktreeRemoved {
+                session: *session,
+                project: known.project().unwrap_or(ProjectId::new(uuid::Uuid::nil())),
+                task,
+                branch: known.branch(),
+                snapshot: snapshot.clone(),
+                branch_deleted: *branch_deleted,
+            }];
+            if let Some(snapshot) = snapshot {
+                events.push(Event::TaskNoted {
+                    task,
+                    session: Some(*session),
+                    source: "snapshot".into(),
+                    level: LogLevel::Info,
+                    text: format!(
+                        "work kept in {snapshot}; bring it back with: claustre worktree restore {}",
+                        session.short()
+                    ),
+                });
+            }
+            Ok(events)
+        }
+        WorktreeCommand::ReportRestored { session, path } => {
+            let known = world.session(*session).ok_or_else(|| {
+                Rejection::not_found("noting a restored worktree", "there is no such session")
+            })?;
+            Ok(vec![Event::WorktreeRestored {
+                session: *session,
+                path: path.clone(),
+                edit_no: known.removed.next_edit(),
+            }])
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Repositories and worktrees through the port, over `git`.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use super::git::{
+    Git, GitError, names,
+    remove::{self, RemoveWorktree},
+    repository,
+    snapshot::{self, RestoreWorktree},
+    status,
+    worktree::{self, CreateWorktree},
+};
+use super::process::FailureReason;
+use crate::paths::Paths;
+use crate::ports::{
+    DiffFacts, PortError, RemovalFacts, RepositoryFacts, Workspace, WorktreeFacts, WorktreeOrder,
+};
+use crate::text;
+
+/// Longest fragment of a system prompt, in bytes.
+const FRAGMENT_LIMIT: u64 = 64 * 1024;
+/// Longest text of all fragments, in bytes: a little less than one argument may have.
+const WHOLE_LIMIT: usize = 120 * 1024;
+
+/// How worktrees are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceSettings {
+    /// The directory of all worktrees, absolute.
+    pub root: PathBuf,
+    /// Ignored files to copy from the main checkout, in `.gitignore`'s syntax.
+    pub copy: Vec<String>,
+    /// Ignored files or directories to link to the main checkout's, in `.gitignore`'s syntax.
+    pub symlink: Vec<String>,
+    /// Fetch from the remote before a branch is made?
+    pub fetch: bool,
+}
+
+impl WorkspaceSettings {
+    /// Below the home, fetching, nothing copied or linked.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        Self {
+            root: paths.worktrees(),
+            copy: Vec::new(),
+            symlink: Vec::new(),
+            fetch: true,
+        }
+    }
+}
+
+/// Worktrees made by git.
+#[derive(Debug, Clone)]
+pub struct GitWorkspace {
+    git: Git,
+    settings: WorkspaceSettings,
+    fragment: PathBuf,
+}
+
+impl GitWorkspace {
+    /// `fragment` is the user's own text for every session ([`Paths::claude_fragment`]).
+    #[must_use]
+    pub fn new(git: Git, settings: WorkspaceSettings, fragment: PathBuf) -> Self {
+        Self {
+            git,
+            settings,
+            fragment,
+        }
+    }
+
+    /// Whether the branch of the worktree at `path` has a name that only [`names::branch_for`] gives: such a
+    /// branch is ours to delete once merged.
+    fn is_branch_of_task(&self, path: &Path) -> bool {
+        let root = &self.settings.root;
+        let real = root.canonicalize().unwrap_or_else(|_| root.clone());
+        let below = path
+            .strip_prefix(root)
+            .or_else(|_| path.strip_prefix(&real))
+            .ok();
+        let branch: Option<PathBuf> = below.map(|below| below.components().skip(1).collect());
+        let Some(name) = branch
+            .as_deref()
+            .and_then(Path::to_str)
+            .and_then(|name| name.strip_prefix("task/"))
+        else {
+            return false;
+        };
+        let digits = name
+            .rsplit_once('-')
+            .map(|(_, digits)| digits)
+            .unwrap_or_default();
+        !name.contains('/')
+            && digits.len() == 8
+            && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+}
+
+impl Workspace for GitWorkspace {
+    fn inspect(&self, path: &Path) -> Result<RepositoryFacts, PortError> {
+        let found = repository::inspect(&self.git, path)
+            .map_err(|error| failed("looking at the repository", &error))?;
+        Ok(RepositoryFacts {
+            root: found.root,
+            default_branch: found.default_branch,
+        })
+    }
+
+    fn check_branch(&self, name: &str) -> Result<(), PortError> {
+        names::check_branch(name).map_err(|error| failed("checking the branch", &error))
+    }
+
+    fn branch_for(&self, title: &str, id: Uuid) -> String {
+        names::branch_for(title, &id)
+    }
+
+    fn prepare(&self, order: &WorktreeOrder) -> Result<WorktreeFacts, PortError> {
+        let failed = |error: GitError| failed("making the worktree", &error);
+        names::check_project(&order.project).map_err(failed)?;
+        // Before it becomes part of a path.
+        names::check_branch(&order.branch).map_err(failed)?;
+        let base = match &order.base {
+            Some(base) => base.clone(),
+            None => {
+                repository::inspect(&self.git, &order.repository)
+                    .map_err(failed)?
+                    .default_branch
+            }
+        };
+        let made = worktree::create(
+            &self.git,
+            &CreateWorktree {
+                repo: order.repository.clone(),
+                worktrees_root: self.settings.root.clone(),
+                path: self.settings.root.join(&order.project).join(&order.branch),
+                branch: order.branch.clone(),
+                base: Some(base.clone()),
+                fetch: self.settings.fetch,
+                copy: self.settings.copy.clone(),
+                symlink: self.settings.symlink.clone(),
+                exclude: Vec::new(),
+            },
+        )
+        .map_err(failed)?;
+        Ok(WorktreeFacts {
+            path: made.path,
+            branch: made.branch,
+            base,
+            base_commit: made.base_commit,
+            reused: made.reused,
+            notes: made.notes,
+        })
+    }
+
+    fn remove(
+        &self,
+        repository: &Path,
+        path: &Path,
+        snapshot: &str,
+    ) -> Result<RemovalFacts, PortError> {
+        let removed = remove::remove(
+            &self.git,
+            &RemoveWorktree {
+                repo: repository.to_owned(),
+                worktrees_root: self.settings.root.clone(),
+                path: path.to_owned(),
+                snapshot_name: snapshot.to_owned(),
+                delete_merged_branch: self.is_branch_of_task(path),
+            },
+        )
+        .map_err(|error| failed("removing the worktree", &error))?;
+        for note in &removed.notes {
+            tracing::info!(path = %path.display(), note, "a worktree was removed");
+        }
+        Ok(RemovalFacts {
+            snapshot: removed.snapshot_ref,
+            branch_deleted: removed.branch_deleted,
+        })
+    }
+
+    fn restore(
+        &self,
+        repository: &Path,
+        path: &Path,
+        snapshot: &str,
+    ) -> Result<PathBuf, PortError> {
+        let request = RestoreWorktree {
+            repo: repository.to_owned(),
+            worktrees_root: self.settings.root.clone(),
+            path: path.to_owned(),
+            snapshot_ref: snapshot.to_owned(),
+        };
+        let restored = snapshot::restore(&self.git, &request)
+            .map_err(|error| failed("bringing the worktree back", &error))?;
+        for note in &restored.notes {
+            tracing::info!(path = %path.display(), note, "a worktree was brought back");
+        }
+        Ok(restored.path)
+    }
+
+    fn diff(&self, path: &Path, base_commit: &str) -> Result<DiffFacts, PortError> {
+        let stat = status::diff_stat(&self.git, path, base_commit)
+            .map_err(|error| failed("counting what changed", &error))?;
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Ok(DiffFacts {
+            files: count(stat.files),
+            added: count(stat.added),
+            removed: count(stat.removed),
+        })
+    }
+
+    fn fragments(&self, repository: &Path) -> Option<String> {
+        let users = read_fragment(&self.fragment);
+        let project = repository.join(".claustre");
+        // A repository could lead a link anywhere, such as to a key, and the model would read it.
+        let is_plain = |path: &Path| path.symlink_metadata().is_ok_and(|data| !data.is_symlink());
+        let file = project.join("claude.md");
+        let projects = (is_plain(&project) && is_plain(&file))
+            .then(|| read_fragment(&file))
+            .flatten();
+        let whole: Vec<String> = [users, projects].into_iter().flatten().collect();
+        (!whole.is_empty()).then(|| cut(whole.join("\n\n"), WHOLE_LIMIT))
+    }
+}
+
+/// A fragment's text, cut to its bound; none where there is no such file, or nothing in it.
+fn read_fragment(path: &Path) -> Option<String> {
+    if !fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| {
+        file.take(FRAGMENT_LIMIT.saturating_add(1))
+            .read_to_end(&mut bytes)
+    });
+    if let Err(error) = read {
+        tracing::warn!(path = %path.display(), %error, "a CLAUDE fragment could not be read");
+        return None;
+    }
+    let limit = usize::try_from(FRAGMENT_LIMIT).unwrap_or(usize::MAX);
+    if bytes.len() > limit {
+        tracing::warn!(path = %path.display(), limit, "a CLAUDE fragment is too long and was cut");
+        bytes.truncate(limit);
+    }
+    let text = text::strip_control(&String::from_utf8_lossy(&bytes))
+        .trim()
+        .to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+/// The text, cut at the end of a character to at most this many bytes.
+fn cut(mut text: String, limit: usize) -> String {
+    let end = (0..=limit.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or_default());
+    text
+}
+
+/// A failure in words, with what was being done before it.
+fn failed(doing: &str, error: &GitError) -> PortError {
+    let passing = match error {
+        GitError::Process(process) => matches!(
+            process.reason,
+            FailureReason::TimeLimit(_) | FailureReason::Io(_)
+        ),
+        GitError::ChangedMeanwhile(_) => true,
+        _ => false,
+    };
+    PortError {
+        message: format!("{doing}: {error}"),
+        hint: error.hint(),
+        passing,
+    }
+}
+
+#[cfg(test)]
+#[path = "workspace_tests.rs"]
+mod tests;

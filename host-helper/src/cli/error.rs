@@ -1,0 +1,173 @@
+//! The one place where errors become words and exit codes for the user.
+
+use std::{fmt::Display, io, process::ExitCode};
+
+use claustre_protocol::rpc::FaultCode;
+
+use crate::{
+    adapters::process::terminal_safe, client::ClientError, config::ConfigError, paths::PathsError,
+};
+
+/// Decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Refused or failed: 1.
+    Failed,
+    /// Not understood: 2.
+    Usage,
+    /// No such thing: 3.
+    NotFound,
+    /// No daemon: 4.
+    Unreachable,
+    /// Whoever read our output has seen enough: 0, and nothing is said.
+    BrokenPipe,
+}
+
+/// An error as the user sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CliError {
+    /// What kind.
+    pub kind: Kind,
+    /// What was being done, and why it did not happen.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl CliError {
+    /// A failure while doing something.
+    pub fn failed(doing: &str, why: impl Display) -> Self {
+        Self {
+            kind: Kind::Failed,
+            message: format!("{doing}: {why}"),
+            hint: None,
+        }
+    }
+
+    /// A wrong use of the command line.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Usage,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// With advice.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Prints it and gives its exit code.
+    pub fn report(&self) -> ExitCode {
+        let code = match self.kind {
+            Kind::BrokenPipe => return ExitCode::SUCCESS,
+            Kind::Failed => 1,
+            Kind::Usage => 2,
+            Kind::NotFound => 3,
+            Kind::Unreachable => 4,
+        };
+        eprintln!("error: {}", terminal_safe(&self.message));
+        if let Some(hint) = &self.hint {
+            eprintln!("hint: {}", terminal_safe(hint));
+        }
+        ExitCode::from(code)
+    }
+}
+
+impl From<ClientError> for CliError {
+    fn from(error: ClientError) -> Self {
+        let kind = match &error {
+            ClientError::Fault(fault) if fault.code == FaultCode::NotFound.number() => {
+                Kind::NotFound
+            }
+            ClientError::Fault(_) | ClientError::Answer { .. } => Kind::Failed,
+            ClientError::Unreachable { .. }
+            | ClientError::Stuck { .. }
+            | ClientError::Version { .. }
+            | ClientError::Start(_)
+            | ClientError::Lost(_) => Kind::Unreachable,
+        };
+        Self {
+            kind,
+            hint: error.hint(),
+            message: error.to_string(),
+        }
+    }
+}
+
+impl From<PathsError> for CliError {
+    fn from(error: PathsError) -> Self {
+        Self {
+            kind: Kind::Failed,
+            message: error.to_string(),
+            hint: Some("set CLAUSTRE_HOME to a short absolute path".to_owned()),
+        }
+    }
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> Self {
+        Self {
+            kind: Kind::Failed,
+            message: error.to_string(),
+            hint: Some(
+                "claustre config show prints what is known and where each value comes from"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+impl From<io::Error> for CliError {
+    /// Errors of our own output; all others say what was being done.
+    fn from(error: io::Error) -> Self {
+        let kind = if error.kind() == io::ErrorKind::BrokenPipe {
+            Kind::BrokenPipe
+        } else {
+            Kind::Failed
+        };
+        Self {
+            kind,
+            message: format!("writing the output: {error}"),
+            hint: None,
+        }
+    }
+}
+
+impl From<serde_json::Error> for CliError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::failed("writing JSON", error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use claustre_protocol::rpc::Fault;
+
+    use super::*;
+
+    #[test]
+    fn each_cause_has_its_exit_code_kind() {
+        let fault = |code| {
+            CliError::from(ClientError::Fault(Fault::new(
+                code,
+                "doing: why",
+                Some("do".into()),
+            )))
+        };
+        assert_eq!(fault(FaultCode::NotFound).kind, Kind::NotFound);
+        assert_eq!(fault(FaultCode::Refused).kind, Kind::Failed);
+        assert_eq!(fault(FaultCode::Refused).hint.as_deref(), Some("do"));
+        assert_eq!(
+            CliError::from(ClientError::Start("x".into())).kind,
+            Kind::Unreachable
+        );
+        assert_eq!(
+            CliError::from(io::Error::from(io::ErrorKind::BrokenPipe)).kind,
+            Kind::BrokenPipe
+        );
+    }
+}

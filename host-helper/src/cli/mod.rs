@@ -1,0 +1,217 @@
+//! The command line: one file per subcommand. Each thing the dashboard can do can be done here.
+//!
+//! [`error`] makes errors into words and exit codes, [`ui`] makes output; no command prints by itself.
+
+mod completions;
+mod config;
+mod daemon;
+mod doctor;
+pub mod error;
+mod inbox;
+mod init;
+mod link;
+mod mcp;
+mod older;
+mod open;
+mod project;
+mod session;
+mod setup;
+mod status;
+mod store;
+mod subtask;
+mod task;
+mod text;
+pub mod ui;
+mod watch;
+mod worktree;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use claustre_protocol::{BUILD, request::Request};
+use serde::de::DeserializeOwned;
+
+use self::{error::CliError, ui::Ui};
+use crate::{client::Client, paths::Paths};
+
+/// Run many Claude Code sessions at once from a Zellij dashboard.
+///
+/// Without a command it opens the dashboard. Things are named by id, by the unique beginning of one, or by a unique name.
+#[derive(Debug, Parser)]
+#[command(name = "claustre", version = BUILD, max_term_width = 100, disable_help_subcommand = true)]
+struct Cli {
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Prepare this machine: the home, the plugin in Zellij, and a first project.
+    Init(init::InitArgs),
+    /// Put the plugin, its key and the layouts into Zellij; shows what it writes and asks first.
+    Setup(setup::SetupArgs),
+    /// Look whether everything works, and say what to do where it does not.
+    Doctor(doctor::DoctorArgs),
+    /// Open the dashboard.
+    #[command(visible_alias = "dashboard")]
+    Open,
+    /// The daemon that keeps everything.
+    #[command(subcommand)]
+    Daemon(daemon::DaemonCommand),
+    /// The configuration.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Repositories.
+    #[command(subcommand)]
+    Project(project::ProjectCommand),
+    /// Units of work with a prompt.
+    #[command(subcommand)]
+    Task(Box<task::TaskCommand>),
+    /// Steps of a task.
+    #[command(subcommand)]
+    Subtask(subtask::SubtaskCommand),
+    /// Claude Code conversations in their worktrees.
+    #[command(subcommand)]
+    Session(session::SessionCommand),
+    /// What needs you, the most urgent first.
+    Inbox(inbox::InboxArgs),
+    /// What runs and what waits.
+    Status(status::StatusArgs),
+    /// Print each event as it happens, one JSON line each.
+    Watch(watch::WatchArgs),
+    /// Worktrees that were removed and are kept.
+    #[command(subcommand)]
+    Worktree(worktree::WorktreeCommand),
+    /// Rebuild every table from the event log and report any difference.
+    Replay,
+    /// Copy the store while it is in use.
+    Backup(store::BackupArgs),
+    /// Print a completion script.
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page.
+    Man,
+    /// Connect standard input and output to the MCP server: what Claude Code starts.
+    #[command(hide = true)]
+    Mcp,
+    /// Have the daemon connect to the dashboard of a Zellij session: what the plugin runs.
+    #[command(hide = true)]
+    Link(link::LinkArgs),
+    /// Older spelling of `project add`.
+    #[command(hide = true)]
+    AddProject(project::AddArgs),
+    /// Older spelling of `task add`.
+    #[command(hide = true)]
+    AddTask(Box<task::AddArgs>),
+    /// Older spelling of `project list`.
+    #[command(hide = true)]
+    ListProjects(project::ListArgs),
+    /// Older spelling of `task list`.
+    #[command(hide = true)]
+    ListTasks(older::ListTasksArgs),
+    /// Older spelling of `project remove`.
+    #[command(hide = true)]
+    RemoveProject(project::RemoveArgs),
+}
+
+/// What a command has at hand.
+struct Context {
+    ui: Ui,
+    paths: Paths,
+    client: Option<Client>,
+}
+
+impl Context {
+    /// The connection to the daemon, which is started where there is none.
+    fn client(&mut self) -> Result<&mut Client, CliError> {
+        if self.client.is_none() {
+            self.client = Some(Client::connect_or_start(&self.paths, "cli")?);
+        }
+        self.client
+            .as_mut()
+            .ok_or_else(|| CliError::failed("reaching the daemon", "no connection"))
+    }
+
+    /// Asks the daemon.
+    fn call<T: DeserializeOwned>(&mut self, request: Request) -> Result<T, CliError> {
+        Ok(self.client()?.call(request)?)
+    }
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Its own words and codes: 2 for what it does not understand, 0 for help and version.
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            drop(error.print());
+            return ExitCode::from(code);
+        }
+    };
+    match execute(cli) {
+        Ok(code) => code,
+        Err(error) => error.report(),
+    }
+}
+
+fn execute(cli: Cli) -> Result<ExitCode, CliError> {
+    let ui = Ui::detect(cli.json);
+    // These need no home.
+    match cli.command {
+        Some(Command::Completions(args)) => {
+            return completions::print(&args).map(|()| ExitCode::SUCCESS);
+        }
+        Some(Command::Man) => return completions::manual().map(|()| ExitCode::SUCCESS),
+        _ => {}
+    }
+    let context = &mut Context {
+        ui,
+        paths: Paths::from_environment()?,
+        client: None,
+    };
+    let done = match cli.command {
+        None | Some(Command::Open) => open::run(context),
+        Some(Command::Init(args)) => init::run(context, args),
+        Some(Command::Setup(args)) => setup::run(context, args),
+        Some(Command::Doctor(args)) => return doctor::run(context, args),
+        Some(Command::Daemon(command)) => daemon::run(context, command),
+        Some(Command::Config(command)) => config::run(context, command),
+        Some(Command::Project(command)) => project::run(context, command),
+        Some(Command::Task(command)) => return task::run(context, *command),
+        Some(Command::Subtask(command)) => subtask::run(context, command),
+        Some(Command::Session(command)) => session::run(context, command),
+        Some(Command::Inbox(args)) => inbox::run(context, args),
+        Some(Command::Status(args)) => status::run(context, args),
+        Some(Command::Watch(args)) => watch::run(context, args),
+        Some(Command::Worktree(command)) => worktree::run(context, command),
+        Some(Command::Replay) => return store::replay(context),
+        Some(Command::Backup(args)) => store::backup(context, args),
+        Some(Command::Mcp) => mcp::run(context),
+        Some(Command::Link(args)) => link::run(context, args),
+        Some(Command::AddProject(args)) => project::add(context, args),
+        Some(Command::AddTask(args)) => task::add(context, *args),
+        Some(Command::ListProjects(args)) => project::list(context, args),
+        Some(Command::ListTasks(args)) => task::list(context, args.into()),
+        Some(Command::RemoveProject(args)) => project::remove(context, args),
+        Some(Command::Completions(_) | Command::Man) => Ok(()),
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+/// The whole command line, for completions, the manual page and the reference.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Reads a closed set's value by its word, for clap.
+fn word<T: claustre_protocol::status::Word>(
+    text: &str,
+) -> Result<T, claustre_protocol::status::UnknownWord> {
+    T::parse_word(text)
+}
+
+#[cfg(test)]
+mod tests;

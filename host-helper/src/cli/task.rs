@@ -1,0 +1,635 @@
+//! `claustre task`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Subcommand};
+use claustre_protocol::{
+    model::{Session, Task, TaskDetail},
+    request::{
+        Decision, Done, EventsWatch, Named, Nothing, Request, TaskAdd, TaskEdit, TaskList,
+        TaskMove, WithText,
+    },
+    status::{Mode, Priority, PushMode, TaskStatus, Word},
+};
+
+use super::{
+    Context,
+    error::{CliError, Kind},
+    project, session, subtask, text,
+    ui::{Column, Ui, age, count},
+};
+
+#[derive(Debug, Subcommand)]
+pub enum TaskCommand {
+    /// Write a task.
+    #[command(visible_alias = "new")]
+    Add(Box<AddArgs>),
+    /// Print the tasks.
+    #[command(visible_alias = "ls")]
+    List(ListArgs),
+    /// Print one task.
+    Show(NameArgs),
+    /// Change a task.
+    Edit(Box<EditArgs>),
+    /// Open a session for it.
+    Launch(LaunchArgs),
+    /// Queue a message for its session; `-` reads standard input.
+    Send(SendArgs),
+    /// Allow what its session asks.
+    Approve(NameArgs),
+    /// Refuse what its session asks.
+    Deny(DenyArgs),
+    /// Answer the question of its session.
+    Answer(SendArgs),
+    /// Go to the tab of its session.
+    Attach(NameArgs),
+    /// Print its timeline, oldest first.
+    Log(NameArgs),
+    /// Try again: resume its session, or launch it anew.
+    Retry(NameArgs),
+    /// Mark it done.
+    Done(NameArgs),
+    /// Send it back to work with feedback; `-` reads standard input.
+    #[command(visible_alias = "send-back")]
+    Review(SendArgs),
+    /// Say that it cannot go on.
+    Block(BlockArgs),
+    /// Put a finished or blocked one back in the queue.
+    Reopen(NameArgs),
+    /// Close its session, keep its work in a snapshot, put it back in the queue.
+    Kill(SureArgs),
+    /// Change its place in the queue.
+    Move(MoveArgs),
+    /// Remove it from the board; `claustre task undo` brings it back.
+    Delete(SureArgs),
+    /// Take the last deletion back.
+    Undo,
+}
+
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// The project.
+    project: String,
+    /// A short line; the first line of the description unless given.
+    #[arg(default_value = "")]
+    title: String,
+    /// The prompt; `-` reads standard input.
+    #[arg(long, short, conflicts_with = "file", allow_hyphen_values = true)]
+    description: Option<String>,
+    /// Read the prompt from this file.
+    #[arg(long, short = 'F')]
+    file: Option<PathBuf>,
+    /// How it is worked on: supervised, autonomous, exploration.
+    #[arg(long, short, value_parser = super::word::<Mode>)]
+    mode: Option<Mode>,
+    /// How urgent: 0 (most) to 4.
+    #[arg(long, visible_alias = "priority", short = 'P')]
+    prio: Option<Priority>,
+    /// The branch it starts from.
+    #[arg(long)]
+    base: Option<String>,
+    /// The branch it works on.
+    #[arg(long, short)]
+    branch: Option<String>,
+    /// How it is delivered: pr, push.
+    #[arg(long, visible_alias = "push-mode", value_parser = super::word::<PushMode>)]
+    push: Option<PushMode>,
+    /// Feed review comments back to it.
+    #[arg(long)]
+    review_loop: bool,
+    /// A step; may be given several times.
+    #[arg(long, short = 's')]
+    subtask: Vec<String>,
+    /// A task that must be done before; may be given several times.
+    #[arg(long)]
+    after: Vec<String>,
+    /// Model.
+    #[arg(long)]
+    model: Option<String>,
+    /// Effort: low, medium, high, xhigh, max.
+    #[arg(long)]
+    effort: Option<String>,
+    /// Permission mode of Claude Code.
+    #[arg(long)]
+    permission_mode: Option<String>,
+    /// What it may cost at most, in USD.
+    #[arg(long, value_name = "USD", value_parser = money)]
+    budget: Option<f64>,
+    /// Keep it as a draft.
+    #[arg(long)]
+    draft: bool,
+    /// Launch it at once.
+    #[arg(long, short, conflicts_with = "draft")]
+    launch: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only of this project.
+    #[arg(long, short)]
+    pub project: Option<String>,
+    /// Only with this status.
+    #[arg(long, value_parser = super::word::<TaskStatus>)]
+    pub status: Option<TaskStatus>,
+    /// At most so many; 0 = 1,000.
+    #[arg(long, default_value_t = 0)]
+    pub limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct NameArgs {
+    /// The task: its id, the beginning of one, or its title.
+    task: String,
+}
+
+#[derive(Debug, Args)]
+pub struct EditArgs {
+    /// The task.
+    task: String,
+    /// New title.
+    #[arg(long)]
+    title: Option<String>,
+    /// New prompt; `-` reads standard input.
+    #[arg(long, short, conflicts_with = "file", allow_hyphen_values = true)]
+    description: Option<String>,
+    /// Read the new prompt from this file.
+    #[arg(long, short = 'F')]
+    file: Option<PathBuf>,
+    /// New mode.
+    #[arg(long, short, value_parser = super::word::<Mode>)]
+    mode: Option<Mode>,
+    /// New priority: 0 (most urgent) to 4.
+    #[arg(long, visible_alias = "priority", short = 'P')]
+    prio: Option<Priority>,
+    /// New base branch; empty = the project's default.
+    #[arg(long)]
+    base: Option<String>,
+    /// New branch; empty = made from the title.
+    #[arg(long, short)]
+    branch: Option<String>,
+    /// New delivery: pr, push.
+    #[arg(long, visible_alias = "push-mode", value_parser = super::word::<PushMode>)]
+    push: Option<PushMode>,
+    /// Feed review comments back to it?
+    #[arg(long, value_name = "true|false")]
+    review_loop: Option<bool>,
+    /// New list of steps, one option each.
+    #[arg(long, short = 's')]
+    subtask: Vec<String>,
+    /// New list of tasks that must be done before, one option each.
+    #[arg(long, conflicts_with = "after_none")]
+    after: Vec<String>,
+    /// No task must be done before.
+    #[arg(long)]
+    after_none: bool,
+    /// New model; empty = as configured.
+    #[arg(long)]
+    model: Option<String>,
+    /// New effort; empty = as configured.
+    #[arg(long)]
+    effort: Option<String>,
+    /// New permission mode; empty = as configured.
+    #[arg(long)]
+    permission_mode: Option<String>,
+    /// Turn a draft into a pending task.
+    #[arg(long)]
+    submit: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct LaunchArgs {
+    /// The task.
+    task: String,
+    /// Wait until it is no longer worked on; 0 = in review or done.
+    #[arg(long, short)]
+    wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    /// The task.
+    task: String,
+    /// The text.
+    #[arg(allow_hyphen_values = true)]
+    text: String,
+}
+
+#[derive(Debug, Args)]
+pub struct DenyArgs {
+    /// The task.
+    task: String,
+    /// What the agent is told.
+    #[arg(long, short)]
+    reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct BlockArgs {
+    /// The task.
+    task: String,
+    /// Why.
+    #[arg(long, short)]
+    reason: String,
+}
+
+#[derive(Debug, Args)]
+pub struct SureArgs {
+    /// The task.
+    task: String,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct MoveArgs {
+    /// The task.
+    task: String,
+    /// Right before this one.
+    #[arg(long, required_unless_present = "after", conflicts_with = "after")]
+    before: Option<String>,
+    /// Right after this one.
+    #[arg(long)]
+    after: Option<String>,
+}
+
+fn money(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(amount) if amount.is_finite() && amount > 0.0 => Ok(amount),
+        _ => Err("a budget is a number above 0".to_owned()),
+    }
+}
+
+pub fn run(context: &mut Context, command: TaskCommand) -> Result<ExitCode, CliError> {
+    let named = |args: NameArgs| Named { of: args.task };
+    let done = match command {
+        TaskCommand::Launch(args) => return launch(context, args),
+        TaskCommand::Add(args) => add(context, *args),
+        TaskCommand::List(args) => list(context, args),
+        TaskCommand::Show(args) => show(context, named(args)),
+        TaskCommand::Edit(args) => edit(context, *args),
+        TaskCommand::Send(args) => session::send(context, args.task, args.text),
+        TaskCommand::Approve(args) => {
+            let decision = Decision {
+                of: args.task,
+                ask: None,
+                text: None,
+            };
+            session::changed(context, Request::SessionApprove(decision))
+        }
+        TaskCommand::Deny(args) => {
+            let decision = Decision {
+                of: args.task,
+                ask: None,
+                text: args.reason,
+            };
+            session::changed(context, Request::SessionDeny(decision))
+        }
+        TaskCommand::Answer(args) => {
+            let decision = Decision {
+                of: args.task,
+                ask: None,
+                text: Some(args.text),
+            };
+            session::changed(context, Request::SessionAnswer(decision))
+        }
+        TaskCommand::Attach(args) => session::attach(context, args.task),
+        TaskCommand::Log(args) => log(context, named(args)),
+        TaskCommand::Retry(args) => changed(context, Request::TaskRetry(named(args))),
+        TaskCommand::Done(args) => changed(context, Request::TaskDone(named(args))),
+        TaskCommand::Review(args) => {
+            let text = text::given(Some(args.text), None)?.unwrap_or_default();
+            changed(
+                context,
+                Request::TaskSendBack(WithText {
+                    of: args.task,
+                    text,
+                }),
+            )
+        }
+        TaskCommand::Block(args) => changed(
+            context,
+            Request::TaskBlock(WithText {
+                of: args.task,
+                text: args.reason,
+            }),
+        ),
+        TaskCommand::Reopen(args) => changed(context, Request::TaskReopen(named(args))),
+        TaskCommand::Kill(args) => {
+            let question = format!(
+                "Close the session of {}? Its work is kept in a snapshot, its turn is lost.",
+                args.task
+            );
+            context.ui.confirm(args.yes, &question)?;
+            changed(context, Request::TaskKill(Named { of: args.task }))
+        }
+        TaskCommand::Move(args) => changed(
+            context,
+            Request::TaskMove(TaskMove {
+                of: args.task,
+                before: args.before,
+                after: args.after,
+            }),
+        ),
+        TaskCommand::Delete(args) => {
+            let question = format!(
+                "Delete the task {}? `claustre task undo` brings it back.",
+                args.task
+            );
+            context.ui.confirm(args.yes, &question)?;
+            let done: Done = context.call(Request::TaskDelete(Named { of: args.task }))?;
+            project::finish(context, &done)
+        }
+        TaskCommand::Undo => changed(context, Request::TaskUndo(Nothing {})),
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+pub fn add(context: &mut Context, args: AddArgs) -> Result<(), CliError> {
+    let description = text::given(args.description, args.file.as_deref())?.unwrap_or_default();
+    if args.title.trim().is_empty() && description.trim().is_empty() {
+        return Err(
+            CliError::usage("adding a task: neither a title nor a description was given")
+                .with_hint("claustre task add PROJECT TITLE -d TEXT"),
+        );
+    }
+    let request = TaskAdd {
+        project: args.project,
+        title: args.title,
+        description,
+        mode: args.mode,
+        priority: args.prio,
+        base: args.base,
+        branch: args.branch,
+        push_mode: args.push,
+        review_loop: args.review_loop,
+        subtasks: args.subtask,
+        after: args.after,
+        model: args.model,
+        effort: args.effort,
+        permission_mode: args.permission_mode,
+        budget_usd: args.budget,
+        draft: args.draft,
+    };
+    let mut task: Task = context.call(Request::TaskAdd(request))?;
+    if args.launch {
+        task = context.call(Request::TaskLaunch(Named {
+            of: task.id.to_string(),
+        }))?;
+    }
+    if context.ui.json {
+        return context.ui.json(&task);
+    }
+    context.ui.say(&format!(
+        "{}: {} in {}",
+        task.status.word(),
+        task.title,
+        task.project
+    ));
+    context.ui.raw(&task.id.to_string())
+}
+
+pub fn list(context: &mut Context, args: ListArgs) -> Result<(), CliError> {
+    let request = TaskList {
+        project: args.project,
+        status: args.status,
+        limit: args.limit,
+    };
+    let tasks: Vec<Task> = context.call(Request::TaskList(request))?;
+    if context.ui.json {
+        return context.ui.json(&tasks);
+    }
+    if tasks.is_empty() {
+        context
+            .ui
+            .say("no tasks; claustre task add PROJECT TITLE writes one");
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = tasks
+        .iter()
+        .map(|task| {
+            vec![
+                task.id.short(),
+                task.project.clone(),
+                task.status.word().replace('_', " "),
+                task.priority.to_string(),
+                task.title.clone(),
+                age(task.updated_at),
+                format!("${:.2}", task.cost),
+            ]
+        })
+        .collect();
+    let columns = [
+        Column::Left("ID"),
+        Column::Left("PROJECT"),
+        Column::Left("STATUS"),
+        Column::Left("PRIO"),
+        Column::Left("TITLE"),
+        Column::Right("AGE"),
+        Column::Right("COST"),
+    ];
+    context.ui.table(&columns, &rows)
+}
+
+fn edit(context: &mut Context, args: EditArgs) -> Result<(), CliError> {
+    let list = |given: Vec<String>| (!given.is_empty()).then_some(given);
+    let edit = TaskEdit {
+        of: args.task,
+        title: args.title,
+        description: text::given(args.description, args.file.as_deref())?,
+        mode: args.mode,
+        priority: args.prio,
+        base: args.base,
+        branch: args.branch,
+        push_mode: args.push,
+        review_loop: args.review_loop,
+        after: if args.after_none {
+            Some(Vec::new())
+        } else {
+            list(args.after)
+        },
+        model: args.model,
+        effort: args.effort,
+        permission_mode: args.permission_mode,
+        subtasks: list(args.subtask),
+        submit: args.submit,
+    };
+    let nothing = TaskEdit {
+        of: edit.of.clone(),
+        ..TaskEdit::default()
+    };
+    if edit == nothing {
+        return Err(
+            CliError::usage(format!("changing {}: nothing to change was given", edit.of))
+                .with_hint("claustre task edit --help"),
+        );
+    }
+    changed(context, Request::TaskEdit(edit))
+}
+
+fn changed(context: &mut Context, request: Request) -> Result<(), CliError> {
+    let task: Task = context.call(request)?;
+    if context.ui.json {
+        return context.ui.json(&task);
+    }
+    context.ui.say(&format!("{}: {}", task.title, state(&task)));
+    Ok(())
+}
+
+/// `blocked (needs a key)`.
+fn state(task: &Task) -> String {
+    let status = task.status.word().replace('_', " ");
+    match &task.status_reason {
+        Some(reason) => format!("{status} ({reason})"),
+        None => status,
+    }
+}
+
+fn show(context: &mut Context, named: Named) -> Result<(), CliError> {
+    let detail: TaskDetail = context.call(Request::TaskShow(named))?;
+    let ui = context.ui;
+    if ui.json {
+        return ui.json(&detail);
+    }
+    let task = &detail.task;
+    let usage = format!(
+        "{} in, {} out, ${:.2}",
+        count(task.input_tokens),
+        count(task.output_tokens),
+        task.cost
+    );
+    ui.fields(&[
+        ("task", task.title.clone()),
+        ("id", task.id.to_string()),
+        ("project", task.project.clone()),
+        ("status", format!("{}, {}", state(task), task.priority)),
+        (
+            "mode",
+            format!(
+                "{}, delivered by {}",
+                task.mode.word(),
+                task.push_mode.word()
+            ),
+        ),
+        ("waits for", detail.waits_for.join(", ")),
+        ("base", task.base.clone().unwrap_or_default()),
+        ("branch", task.branch.clone().unwrap_or_default()),
+        ("model", task.model.clone().unwrap_or_default()),
+        ("effort", task.effort.clone().unwrap_or_default()),
+        (
+            "permissions",
+            task.permission_mode.clone().unwrap_or_default(),
+        ),
+        (
+            "budget",
+            task.budget_usd
+                .map(|budget| format!("${budget:.2}"))
+                .unwrap_or_default(),
+        ),
+        ("pull request", task.pr_url.clone().unwrap_or_default()),
+        ("checks", task.ci_status.clone().unwrap_or_default()),
+        ("usage", usage),
+        ("written", format!("{} ago", age(task.created_at))),
+    ])?;
+    if !task.description.is_empty() {
+        ui.raw("")?;
+        ui.text(&task.description)?;
+    }
+    if !task.subtasks.is_empty() {
+        ui.raw("")?;
+        subtask::table(ui, &task.subtasks)?;
+    }
+    if let Some(session) = &detail.session {
+        ui.raw("")?;
+        session::show(ui, session)?;
+    }
+    if !detail.updates.is_empty() {
+        ui.raw("")?;
+        let newest = detail
+            .updates
+            .get(..detail.updates.len().min(10))
+            .unwrap_or_default();
+        timeline(ui, newest.iter().rev())?;
+    }
+    Ok(())
+}
+
+fn log(context: &mut Context, named: Named) -> Result<(), CliError> {
+    let detail: TaskDetail = context.call(Request::TaskShow(named))?;
+    if context.ui.json {
+        return context.ui.json(&detail.updates);
+    }
+    timeline(context.ui, detail.updates.iter().rev())
+}
+
+fn timeline<'a>(
+    ui: Ui,
+    updates: impl Iterator<Item = &'a claustre_protocol::model::Update>,
+) -> Result<(), CliError> {
+    let rows: Vec<Vec<String>> = updates
+        .map(|update| {
+            vec![
+                update.created_at.to_string(),
+                update.source.clone(),
+                update.level.word().to_owned(),
+                update.payload.clone(),
+            ]
+        })
+        .collect();
+    ui.table(&["TIME", "WHAT", "LEVEL", "TEXT"].map(Column::Left), &rows)
+}
+
+fn launch(context: &mut Context, args: LaunchArgs) -> Result<ExitCode, CliError> {
+    if args.wait {
+        // Before the launch, so that nothing that follows is missed.
+        let _watching: Done = context.call(Request::EventsWatch(EventsWatch { after: None }))?;
+    }
+    let mut task: Task = context.call(Request::TaskLaunch(Named { of: args.task }))?;
+    if args.wait {
+        task = wait(context, task)?;
+    }
+    if context.ui.json {
+        context.ui.json(&task)?;
+    } else {
+        context.ui.say(&format!("{}: {}", task.title, state(&task)));
+        if let Some(session) = task.session_id {
+            context.ui.raw(&session.to_string())?;
+        }
+    }
+    let failed = args.wait && !matches!(task.status, TaskStatus::InReview | TaskStatus::Done);
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Sleeps from event to event until the task is no longer worked on; says once what its session waits for.
+fn wait(context: &mut Context, mut task: Task) -> Result<Task, CliError> {
+    let mut said = None;
+    loop {
+        let detail: TaskDetail = context.call(Request::TaskShow(Named {
+            of: task.id.to_string(),
+        }))?;
+        task = detail.task;
+        if !matches!(task.status, TaskStatus::Pending | TaskStatus::Working) {
+            return Ok(task);
+        }
+        if let Some(ask) = detail
+            .session
+            .as_ref()
+            .and_then(|session: &Session| session.ask.as_ref())
+            && said != Some(ask.id)
+        {
+            said = Some(ask.id);
+            context.ui.say(&format!("waits for you: {}", ask.title));
+        }
+        if context.client()?.notification()?.is_none() {
+            return Err(CliError {
+                kind: Kind::Unreachable,
+                message: format!("waiting for {}: the daemon has ended", task.title),
+                hint: Some("claustre daemon status".to_owned()),
+            });
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! What the commands print: data on standard output, talk on standard error, nothing that a terminal could take amiss.
+
+use std::{
+    env,
+    io::{self, BufRead, IsTerminal, Write},
+};
+
+use claustre_protocol::time::Timestamp;
+use serde::Serialize;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::error::CliError;
+use crate::adapters::process::terminal_safe;
+
+/// Space between two columns.
+const GAP: &str = "  ";
+/// Least width that the widest column is cut to.
+const LEAST: usize = 12;
+
+/// How output is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Ui {
+    /// Exact protocol JSON instead of text?
+    pub json: bool,
+    /// Colours on standard output?
+    pub colour: bool,
+    /// Columns of the terminal; none where there is none, and then nothing is cut.
+    pub width: Option<usize>,
+    /// Is a person there to be asked?
+    pub interactive: bool,
+}
+
+/// One column of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// Text, from the left.
+    Left(&'static str),
+    /// Numbers, from the right.
+    Right(&'static str),
+}
+
+impl Ui {
+    /// For where we run.
+    pub fn detect(json: bool) -> Self {
+        let terminal = io::stdout().is_terminal();
+        let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let width = terminal
+            .then(|| rustix::termios::tcgetwinsize(io::stdout()).ok())
+            .flatten()
+            .map(|size| usize::from(size.ws_col))
+            .filter(|width| *width > 0);
+        Self {
+            json,
+            colour: terminal && !plain,
+            width,
+            interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
+        }
+    }
+
+    /// Prints one JSON value, indented where a person reads it.
+    pub fn json<T: Serialize + ?Sized>(&self, value: &T) -> Result<(), CliError> {
+        let text = if self.width.is_some() {
+            serde_json::to_string_pretty(value)?
+        } else {
+            serde_json::to_string(value)?
+        };
+        self.raw(&text)
+    }
+
+    /// Prints a line of data that holds nothing of others, or was made safe before.
+    pub fn raw(&self, line: &str) -> Result<(), CliError> {
+        let mut output = io::stdout().lock();
+        writeln!(output, "{line}")?;
+        Ok(output.flush()?)
+    }
+
+    /// Prints text of others, line breaks kept.
+    pub fn text(&self, text: &str) -> Result<(), CliError> {
+        self.raw(terminal_safe(text).trim_end())
+    }
+
+    /// Prints `name  value`, aligned; empty values are left out.
+    pub fn fields(&self, fields: &[(&str, String)]) -> Result<(), CliError> {
+        let widest = fields
+            .iter()
+            .map(|(name, _)| name.width())
+            .max()
+            .unwrap_or(0);
+        for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
+            let name = self.dim(&format!("{name:widest$}"));
+            self.raw(&format!("{name}{GAP}{}", one_line(value)))?;
+        }
+        Ok(())
+    }
+
+    /// Prints an aligned table; the widest text column gives way where the terminal is too narrow.
+    pub fn table(&self, columns: &[Column], rows: &[Vec<String>]) -> Result<(), CliError> {
+        for (at, line) in layout(columns, rows, self.width).into_iter().enumerate() {
+            self.raw(&if at == 0 { self.dim(&line) } else { line })?;
+        }
+        Ok(())
+    }
+
+    /// Says something to the person.
+    pub fn say(&self, text: &str) {
+        eprintln!("{}", terminal_safe(text));
+    }
+
+    /// Asks before something is lost. Without a person there must be `--yes`.
+    pub fn confirm(&self, yes: bool, question: &str) -> Result<(), CliError> {
+        if yes {
+            return Ok(());
+        }
+        if !self.interactive {
+            return Err(CliError::usage(format!(
+                "not confirmed, nobody is there to be asked: {question}"
+            ))
+            .with_hint("add --yes"));
+        }
+        eprint!("{} [y/N] ", terminal_safe(question));
+        let mut answer = String::new();
+        io::stdin()
+            .lock()
+            .read_line(&mut answer)
+            .map_err(|error| CliError::failed("reading the answer", error))?;
+        if matches!(answer.trim(), "y" | "Y" | "yes") {
+            Ok(())
+        } else {
+            Err(CliError::failed("not confirmed", "nothing was changed"))
+        }
+    }
+
+    fn dim(&self, text: &str) -> String {
+        if self.colour {
+            format!("\u{1b}[2m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// Text of others on one line, safe for a terminal.
+pub fn one_line(text: &str) -> String {
+    terminal_safe(text)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// How old, short.
+pub fn age(time: Timestamp) -> String {
+    time.age(now())
+}
+
+/// This moment.
+pub fn now() -> Timestamp {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// `12.4k`, `3.1M`; below a thousand as it is.
+pub fn count(number: u64) -> String {
+    let tenths = |unit: u64| format!("{}.{}", number / unit, number % unit * 10 / unit);
+    match number {
+        0..1_000 => number.to_string(),
+        1_000..1_000_000 => format!("{}k", tenths(1_000)),
+        _ => format!("{}M", tenths(1_000_000)),
+    }
+}
+
+fn layout(columns: &[Column], rows: &[Vec<String>], width: Option<usize>) -> Vec<String> {
+    let heads = columns.iter().map(|column| match column {
+        Column::Left(name) | Column::Right(name) => (*name).to_owned(),
+    });
+    let mut cells: Vec<Vec<String>> = vec![heads.collect()];
+    cells.extend(
+        rows.iter()
+            .map(|row| row.iter().map(|cell| one_line(cell)).collect()),
+    );
+    let mut widths: Vec<usize> = (0..columns.len())
+        .map(|at| {
+            cells
+                .iter()
+                .filter_map(|row| row.get(at))
+                .map(|cell| cell.width())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    if let Some(width) = width {
+        let total = widths.iter().sum::<usize>() + GAP.len() * columns.len().saturating_sub(1);
+        let widest = widths
+            .iter_mut()
+            .zip(columns)
+            .filter(|(_, column)| matches!(column, Column::Left(_)))
+            .map(|(width, _)| width)
+            .max_by_key(|width| **width);
+        if let Some(widest) = widest {
+            *widest = widest
+                .saturating_sub(total.saturating_sub(width))
+                .max(LEAST.min(*widest));
+        }
+    }
+    cells
+        .iter()
+        .map(|row| {
+            let mut line = String::new();
+            for (at, ((cell, column), width)) in row.iter().zip(columns).zip(&widths).enumerate() {
+                if at > 0 {
+                    line.push_str(GAP);
+                }
+                let cell = cut(cell, *width);
+                let space = " ".repeat(width.saturating_sub(cell.width()));
+                match column {
+                    Column::Left(_) => line.extend([cell, space]),
+                    Column::Right(_) => line.extend([space, cell]),
+                }
+            }
+            line.trim_end().to_owned()
+        })
+        .collect()
+}
+
+/// The beginning that fits, with an ellipsis where something is missing.
+fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    let mut used = 1;
+    for c in text.chars() {
+        used += c.width().unwrap_or(0);
+        if used > width {
+            break;
+        }
+        kept.push(c);
+    }
+    kept.push('…');
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_lines_up_and_fits() {
+        let rows = vec![
+            vec![
+                "1".into(),
+                "漢字 title\u{1b}[31m that is long".into(),
+                "9".into(),
+            ],
+            vec!["22".into(), "b\nc".into(), "100".into()],
+        ];
+        let columns = [
+            Column::Left("ID"),
+            Column::Left("TITLE"),
+            Column::Right("N"),
+        ];
+        assert_eq!(
+            layout(&columns, &rows, Some(24)),
+            [
+                "ID  TITLE              N",
+                "1   漢字 title tha…    9",
+                "22  b c              100"
+            ]
+        );
+        assert_eq!(
+            layout(&columns, &rows, None).get(1).map(String::as_str),
+            Some("1   漢字 title that is long    9")
+        );
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(
+            [999, 12_449, 3_100_000].map(count),
+            ["999", "12.4k", "3.1M"]
+        );
+    }
+}

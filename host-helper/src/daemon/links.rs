@@ -1,0 +1,231 @@
+//! The dashboards: what changed is drawn on them, what people ask on them is answered, and panes that were opened while nobody
+//! looked get their tabs when somebody does.
+
+use std::sync::Arc;
+
+use claustre_domain::{
+    command::{Command, SessionCommand},
+    entity::touched,
+};
+use claustre_protocol::{
+    dashboard::DashboardUpdate,
+    link::{Instance, ToPlugin},
+    request::Request,
+};
+use tokio::sync::{broadcast::error::RecvError, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    adapters::zellij::{LinkEvent, LinkKey, Links},
+    engine::Engine,
+    ports::Multiplexer,
+    server::{api::Api, dashboard::Drawing},
+    store::{Reader, SessionFilter, StoreError},
+};
+
+/// Draws changes and answers dashboards.
+pub struct Dashboards {
+    /// The one path of business logic.
+    pub engine: Engine,
+    /// All links.
+    pub links: Arc<Links>,
+    /// Answers requests.
+    pub api: Arc<Api>,
+    /// Tabs and panes.
+    pub multiplexer: Arc<dyn Multiplexer>,
+    /// How many sessions may run at once; 0 = no cap.
+    pub capacity: u32,
+}
+
+/// Draws with one reader.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn draw(
+    engine: &Engine,
+    capacity: u32,
+    reader: &Reader,
+    what: impl FnOnce(&Drawing<'_>) -> Result<DashboardUpdate, StoreError>,
+) -> Result<DashboardUpdate, StoreError> {
+    what(&Drawing {
+        reader,
+        live: &engine.live,
+        machine: engine.machine,
+        host: &engine.host.name(),
+        capacity,
+        now: engine.host.now(),
+        position: *engine.position().borrow(),
+    })
+}
+
+impl Dashboards {
+    /// Draws what changes until cancelled.
+    pub async fn draw_changes(&self, stop: CancellationToken) {
+        let mut advanced = self.engine.subscribe();
+        let mut live = self.engine.live.watch();
+        loop {
+            let mut changed = Vec::new();
+            let mut is_behind = false;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                received = advanced.recv() => match received {
+                    Ok(first) => changed.extend(first.events.iter().flat_map(|recorded| touched(&recorded.event))),
+                    Err(RecvError::Lagged(_)) => is_behind = true,
+                    Err(RecvError::Closed) => return,
+                },
+                told = live.changed() => if told.is_err() { return },
+            }
+            // What came meanwhile goes out together.
+            loop {
+                match advanced.try_recv() {
+                    Ok(more) => changed.extend(
+                        more.events
+                            .iter()
+                            .flat_map(|recorded| touched(&recorded.event)),
+                    ),
+                    Err(tokio::sync::broadcast::error::TryRecvError::Lagged(_)) => is_behind = true,
+                    Err(_) => break,
+                }
+            }
+            if self.links.all().is_empty() {
+                continue;
+            }
+            changed.sort_unstable();
+            changed.dedup();
+            let seen = self.engine.live.take_changed();
+            let (engine, capacity) = (self.engine.clone(), self.capacity);
+            let drawn = self
+                .engine
+                .read(move |reader| {
+                    draw(&engine, capacity, reader, |drawing| {
+                        if is_behind {
+                            drawing.whole().map(|update| DashboardUpdate {
+                                reset: true,
+                                ..update
+                            })
+                        } else {
+                            drawing.changes(&changed, &seen)
+                        }
+                    })
+                })
+                .await;
+            match drawn {
+                Ok(update) => self.links.to_all(&update),
+                Err(fault) => tracing::error!(%fault, "drawing the dashboard"),
+            }
+        }
+    }
+
+    /// Answers what happens on links until cancelled.
+    pub async fn answer(
+        self: Arc<Self>,
+        mut events: mpsc::Receiver<(LinkKey, LinkEvent)>,
+        stop: CancellationToken,
+    ) {
+        loop {
+            let (key, event) = tokio::select! {
+                () = stop.cancelled() => return,
+                received = events.recv() => match received {
+                    Some(received) => received,
+                    None => return,
+                },
+            };
+            match event {
+                LinkEvent::Ask {
+                    instance,
+                    id,
+                    request,
+                } => {
+                    let dashboards = self.clone();
+                    tokio::spawn(
+                        async move { dashboards.reply(&key, instance, id, *request).await },
+                    );
+                }
+                LinkEvent::ClientsChanged { clients } if !clients.is_empty() => {
+                    let dashboards = self.clone();
+                    tokio::spawn(async move { dashboards.adopt(key).await });
+                }
+                LinkEvent::Up => tracing::info!(link = %key, "a dashboard answers"),
+                LinkEvent::Down => tracing::info!(link = %key, "a dashboard does not answer"),
+                LinkEvent::Gone => tracing::info!(link = %key, "a Zellij server is gone"),
+                // The launcher of a closed pane tells for itself.
+                LinkEvent::PaneClosed { .. }
+                | LinkEvent::VisibleChanged { .. }
+                | LinkEvent::ClientsChanged { .. } => {}
+            }
+        }
+    }
+
+    async fn reply(&self, key: &LinkKey, instance: Instance, id: u64, request: Request) {
+        let outcome = self.api.handle(request, "user").await;
+        let Some(link) = self.links.all().into_iter().find(|link| link.key() == key) else {
+            return;
+        };
+        if let Err(error) = link.send(ToPlugin::Reply { id, outcome }, Some(instance)) {
+            tracing::warn!(%error, "answering a dashboard");
+        }
+    }
+
+    /// Gives panes in the background their tabs.
+    async fn adopt(&self, key: LinkKey) {
+        let found = self
+            .engine
+            .read(|reader| {
+                reader.sessions(SessionFilter {
+                    project: None,
+                    open_only: true,
+                })
+            })
+            .await;
+        let waiting: Vec<_> = match found {
+            Ok(sessions) => sessions
+                .into_iter()
+                .filter_map(|session| {
+                    let pane = session.pane.get()?.clone();
+                    let is_here = pane.background
+                        && pane.zellij_session == key.session
+                        && (pane.server_pid == 0 || pane.server_pid == key.server_pid);
+                    is_here.then(|| (session.id, pane.pane, session.tab_name()))
+                })
+                .collect(),
+            Err(fault) => {
+                tracing::error!(%fault, "looking for panes without a tab");
+                return;
+            }
+        };
+        if waiting.is_empty() {
+            return;
+        }
+        let panes: Vec<(u32, String)> = waiting
+            .iter()
+            .map(|(_, pane, name)| (*pane, name.clone()))
+            .collect();
+        let multiplexer = self.multiplexer.clone();
+        let zellij_session = key.session.clone();
+        let adopted =
+            tokio::task::spawn_blocking(move || multiplexer.adopt(&zellij_session, &panes)).await;
+        match adopted {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = %error.message, "giving panes their tabs");
+                return;
+            }
+            Err(error) => {
+                tracing::error!(%error, "giving panes their tabs");
+                return;
+            }
+        }
+        for (session, pane, _) in waiting {
+            let command = Command::Session(SessionCommand::ReportPane {
+                session,
+                zellij_session: key.session.clone(),
+                server_pid: key.server_pid,
+                pane,
+                background: false,
+            });
+            if let Err(fault) = self.engine.submit(command, "engine").await {
+                tracing::warn!(%fault, "noting a pane's tab");
+            }
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! The daemon's composition root: the only place that knows all parts. It takes the lock, opens the store, starts the writer and the
+//! reports' thread, brings the log in line with the host, serves, and ends in order.
+
+mod links;
+mod lock;
+mod logs;
+mod spool;
+mod supervise;
+mod tokens;
+mod watch;
+
+use std::{
+    io,
+    sync::{
+        Arc, OnceLock,
+        mpsc::{self, SyncSender},
+    },
+    thread,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use claustre_protocol::dashboard::DashboardUpdate;
+use tokio::{
+    net::UnixListener,
+    runtime::Handle,
+    signal::unix::{SignalKind, signal},
+    sync::{broadcast, mpsc as channel, watch as watched},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{links::Dashboards, lock::DaemonLock, tokens::Tokens};
+use crate::{
+    adapters::{
+        claude::{
+            monitor::{ClaudeAgent, ClaudeHost},
+            prices::{Price, PriceTable},
+        },
+        git::Git,
+        host::SystemHost,
+        launchers::SessionLaunchers,
+        notify::{NotifySettings, ProcessNotifier},
+        workspace::{GitWorkspace, WorkspaceSettings},
+        zellij::{LinkEvent, LinkKey, Links, Zellij, ZellijMultiplexer, port::ZellijPort},
+    },
+    config::Config,
+    engine::{
+        Advanced, Engine, Order, Parts, ReaderPool, boot,
+        effects::Effects,
+        outbox, recount,
+        reports::{self, Input},
+        writer,
+    },
+    paths::Paths,
+    ports::{Agent, Host, Launchers, Multiplexer, Workspace},
+    server::{
+        agents::Agents,
+        api::{Api, Defaults},
+        mcp,
+        socket::Server,
+    },
+    store::{Reader, Store},
+};
+
+/// Orders that may wait for the writer.
+const WAITING_ORDERS: usize = 4_096;
+/// Reports that may wait to be understood.
+const WAITING_REPORTS: usize = 4_096;
+/// Transactions that a slow listener may miss before it must look at the log.
+const WAITING_NEWS: usize = 4_096;
+/// How long an orderly end may take.
+const LAST_MOMENT: Duration = Duration::from_secs(5);
+
+/// Serves this home until told to end.
+///
+/// # Errors
+/// Another daemon serves it, or its store or sockets cannot be had.
+pub fn run(paths: &Paths, config: &Config) -> anyhow::Result<()> {
+    let lock = lock::take(paths)?;
+    lock::private_directory(&paths.logs())?;
+    logs::start(&paths.logs())
+        .with_context(|| format!("writing logs to {}", paths.logs().display()))?;
+    tracing::info!(build = claustre_protocol::BUILD, home = %paths.home().display(), "the daemon starts");
+    let store = Store::open(&paths.store(), uuid::Uuid::new_v4)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(16)
+        .thread_keep_alive(Duration::from_secs(10))
+        .build()
+        .context("starting the daemon's runtime")?;
+    let result = runtime.block_on(serve(paths, config, &lock, store));
+    runtime.shutdown_timeout(LAST_MOMENT);
+    tracing::info!("the daemon ended");
+    result
+}
+
+async fn serve(
+    paths: &Paths,
+    config: &Config,
+    lock: &DaemonLock,
+    store: Store,
+) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let host: Arc<dyn Host> = Arc::new(SystemHost);
+    let started_at = host.now();
+    let own = std::env::current_exe().context("finding this program")?;
+
+    // The writer.
+    let (work, orders) = channel::channel(WAITING_ORDERS);
+    let (advanced, _) = broadcast::channel::<Advanced>(WAITING_NEWS);
+    let (position_sender, position) = watched::channel(store.position());
+    let machine = store.machine();
+    let (store_path, news, writer_host) = (paths.store(), advanced.clone(), host.clone());
+    let writer = thread::Builder::new()
+        .name("writer".into())
+        .spawn(move || {
+            let ended = writer::run(store, orders, &news, &position_sender, writer_host.as_ref());
+            if let Err(error) = &ended {
+                tracing::error!(%error, "the writer ended");
+            }
+        })?;
+
+    // Zellij, whose links ask the engine for what they draw.
+    let drawn: Arc<OnceLock<(Engine, u32)>> = Arc::default();
+    let (link_sender, link_events) = channel::channel::<(LinkKey, LinkEvent)>(1_024);
+    let zellij = Zellij::find().unwrap_or_else(|error| {
+        tracing::warn!(%error, "looking for Zellij");
+        Zellij::at("zellij")
+    });
+    let snapshot_of = drawn.clone();
+    let links = Arc::new(Links::new(
+        zellij.clone(),
+        Arc::new(move || whole_dashboard(&snapshot_of)),
+        link_sender,
+    ));
+    let multiplexer: Arc<dyn Multiplexer> = Arc::new(ZellijPort::new(
+        ZellijMultiplexer::new(zellij, links.clone()),
+        links.clone(),
+        Handle::current(),
+        config.zellij.shell_beside,
+    ));
+
+    let server_of = multiplexer.clone();
+    let engine = Engine::new(Parts {
+        work,
+        advanced,
+        position,
+        readers: ReaderPool::new(move || Reader::open(&store_path, machine)),
+        host: host.clone(),
+        machine,
+        server_of: Arc::new(move |session| server_of.server_of(session)),
+    });
+    let capacity = config.queue.max_sessions;
+    drawn.set((engine.clone(), capacity)).ok();
+
+    // The agent adapter, on a thread of its own.
+    let workspace: Arc<dyn Workspace> = Arc::new(workspace(paths, config));
+    let launchers: Arc<dyn Launchers> = Arc::new(SessionLaunchers::new(paths.clone(), own.clone()));
+    let agent = ClaudeAgent::new(ClaudeHost::from_environment(
+        paths.clone(),
+        own,
+        config.defaults.claude.clone(),
+        config.defaults.extra_args.clone(),
+        prices(config),
+    ));
+    let registry = agent.registry();
+    let (reports, inputs) = mpsc::sync_channel(WAITING_REPORTS);
+    let (for_reports, runtime) = (engine.clone(), Handle::current());
+    let understanding = thread::Builder::new()
+        .name("reports".into())
+        .spawn(move || {
+            reports::run(Box::new(agent), &inputs, &for_reports, &runtime);
+        })?;
+    tasks.spawn(forward(engine.clone(), reports.clone(), stop.clone()));
+
+    // What the log believes against what the host shows.
+    let (known, commands) = {
+        let (engine, launchers) = (engine.clone(), launchers.clone());
+        tokio::task::spawn_blocking(move || boot::observe(&engine, launchers.as_ref())).await??
+    };
+    for session in known {
+        hand_in(&reports, Input::Know(Box::new(session)));
+    }
+    let tokens = Arc::new(Tokens::new(paths.clone()));
+    spool::drain(&paths.spool(), &engine, &tokens, &reports).await;
+    engine
+        .order(Order {
+            commands,
+            actor: "engine".into(),
+            report: None,
+            finishes: None,
+            reply: None,
+        })
+        .await?;
+
+    // What follows from events.
+    let reading = tokens.clone();
+    let effects = Arc::new(Effects {
+        engine: engine.clone(),
+        workspace: workspace.clone(),
+        multiplexer: multiplexer.clone(),
+        launchers: launchers.clone(),
+        notifier: Arc::new(ProcessNotifier::new(NotifySettings {
+            desktop: config.notifications.desktop,
+            command: config.notifications.command.clone(),
+        })),
+        reports: reports.clone(),
+        tokens: Arc::new(move |session| reading.read(session)),
+    });
+    tasks.spawn(outbox::run(engine.clone(), effects, stop.clone()));
+    tasks.spawn(recount::run(
+        engine.clone(),
+        workspace.clone(),
+        stop.clone(),
+    ));
+    tasks.spawn(supervise::run(engine.clone(), launchers, stop.clone()));
+    if let Some(registry) = registry {
+        let looking = reports.clone();
+        tasks.spawn(watch::directory(
+            registry,
+            move || hand_in(&looking, Input::Look),
+            stop.clone(),
+        ));
+    }
+    tasks.spawn(watch_spool(
+        paths.clone(),
+        engine.clone(),
+        tokens.clone(),
+        reports.clone(),
+        stop.clone(),
+    ));
+
+    // Front ends.
+    let minting = tokens.clone();
+    let (linking, shown_links) = (links.clone(), links.clone());
+    let api = Arc::new(Api {
+        engine: engine.clone(),
+        workspace,
+        multiplexer: multiplexer.clone(),
+        paths: paths.clone(),
+        defaults: Defaults {
+            mode: config.defaults.mode,
+            push_mode: config.defaults.push_mode,
+            base: config.defaults.base.clone(),
+            model: config.defaults.model.clone(),
+            effort: config.defaults.effort.clone(),
+            permission_mode: config.defaults.permission_mode.clone(),
+        },
+        started_at,
+        stop: stop.clone(),
+        mint_token: Arc::new(move |session| minting.mint(session)),
+        link: Arc::new(move |session, server_pid| {
+            linking.ensure(LinkKey {
+                session,
+                server_pid,
+            });
+        }),
+        links: Arc::new(move || {
+            shown_links
+                .all()
+                .iter()
+                .filter(|link| link.is_up())
+                .map(|link| link.key().to_string())
+                .collect()
+        }),
+    });
+    let dashboards = Arc::new(Dashboards {
+        engine: engine.clone(),
+        links: links.clone(),
+        api: api.clone(),
+        multiplexer,
+        capacity,
+    });
+    let drawing = dashboards.clone();
+    let drawing_stop = stop.clone();
+    tasks.spawn(async move { drawing.draw_changes(drawing_stop).await });
+    tasks.spawn(dashboards.answer(link_events, stop.clone()));
+    let checking = (engine.clone(), tokens.clone());
+    let is_token: Arc<dyn Fn(_, &str) -> bool + Send + Sync> =
+        Arc::new(move |session, token: &str| checking.1.check(&checking.0, session, token));
+    let agents = Arc::new(Agents {
+        api: api.clone(),
+        is_token: is_token.clone(),
+    });
+    let mcp_listener = UnixListener::from_std(lock.bind(&paths.mcp_socket())?)?;
+    tasks.spawn(mcp::socket::serve(mcp_listener, agents, stop.clone()));
+    let server = Arc::new(Server {
+        api,
+        reports: reports.clone(),
+        is_token,
+    });
+    let listener = UnixListener::from_std(lock.bind(&paths.daemon_socket())?)?;
+    tasks.spawn(server.run(listener, stop.clone()));
+    tracing::info!(position = *engine.position().borrow(), "the daemon serves");
+
+    wait_for_the_end(&stop).await?;
+    tasks.close();
+    if tokio::time::timeout(LAST_MOMENT, tasks.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!("some tasks did not end in time");
+    }
+    links.close();
+    hand_in(&reports, Input::Stop);
+    engine.end().await;
+    let threads = tokio::task::spawn_blocking(move || {
+        // Each logs how it ended.
+        understanding.join().ok();
+        writer.join().ok();
+    });
+    if tokio::time::timeout(LAST_MOMENT, threads).await.is_err() {
+        tracing::warn!("the store was not closed in order; the next start reads its journal");
+    }
+    Ok(())
+}
+
+async fn wait_for_the_end(stop: &CancellationToken) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // The terminal that it was started from may go; the daemon stays.
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {}
+            () = stop.cancelled() => break,
+        }
+    }
+    tracing::info!("the daemon ends");
+    stop.cancel();
+    Ok(())
+}
+
+fn whole_dashboard(drawn: &OnceLock<(Engine, u32)>) -> DashboardUpdate {
+    let Some((engine, capacity)) = drawn.get() else {
+        return DashboardUpdate {
+            reset: true,
+            ..DashboardUpdate::default()
+        };
+    };
+    engine
+        .read_blocking(|reader| links::draw(engine, *capacity, reader, |drawing| drawing.whole()))
+        .unwrap_or_else(|fault| {
+            tracing::error!(%fault, "drawing the dashboard");
+            DashboardUpdate::default()
+        })
+}
+
+/// Hands something to the reports' thread; it is full only when a disk hangs, and then a look less does no harm.
+fn hand_in(reports: &SyncSender<Input>, input: Input) {
+    if reports.try_send(input).is_err() {
+        tracing::warn!("the reports' thread is not taking anything");
+    }
+}
+
+/// Tells the reports' thread what was stored.
+async fn forward(engine: Engine, reports: SyncSender<Input>, stop: CancellationToken) {
+    let mut advanced = engine.subscribe();
+    drop(engine);
+    loop {
+        let received = tokio::select! {
+            () = stop.cancelled() => return,
+            received = advanced.recv() => received,
+        };
+        match received {
+            Ok(advanced) => hand_in(&reports, Input::Stored(advanced.events)),
+            Err(broadcast::error::RecvError::Lagged(_)) => hand_in(&reports, Input::Lagged),
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+async fn watch_spool(
+    paths: Paths,
+    engine: Engine,
+    tokens: Arc<Tokens>,
+    reports: SyncSender<Input>,
+    stop: CancellationToken,
+) {
+    let (changed, mut news) = channel::channel::<()>(1);
+    let watching = watch::directory(
+        paths.spool(),
+        move || {
+            // One that waits already stands for this one as well.
+            changed.try_send(()).ok();
+        },
+        stop.clone(),
+    );
+    let draining = async {
+        while news.recv().await.is_some() {
+            spool::drain(&paths.spool(), &engine, &tokens, &reports).await;
+        }
+    };
+    tokio::select! {
+        () = watching => {}
+        () = draining => {}
+    }
+}
+
+fn workspace(paths: &Paths, config: &Config) -> GitWorkspace {
+    let settings = WorkspaceSettings {
+        root: config
+            .worktrees
+            .root
+            .clone()
+            .unwrap_or_else(|| paths.worktrees()),
+        copy: config.worktrees.copy.clone(),
+        symlink: config.worktrees.symlink.clone(),
+        ..WorkspaceSettings::new(paths)
+    };
+    GitWorkspace::new(Git::new(), settings, paths.claude_fragment())
+}
+
+fn prices(config: &Config) -> PriceTable {
+    PriceTable::with_overrides(config.prices.iter().map(|(model, table)| {
+        let of = |name: &str| table.get(name).copied();
+        let mut price =
+            Price::from_input_output(of("input").unwrap_or(0.0), of("output").unwrap_or(0.0));
+        if let Some(value) = of("cache_read") {
+            price.cache_read = value;
+        }
+        if let Some(value) = of("cache_write_5m") {
+            price.cache_write_5m = value;
+        }
+        if let Some(value) = of("cache_write_1h") {
+            price.cache_write_1h = value;
+        }
+        (model.clone(), price)
+    }))
+}

@@ -1,0 +1,459 @@
+//! How each effect is done, through the ports. Every one may be repeated.
+
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use claustre_domain::{
+    command::{Command, SessionCommand, WorktreeCommand},
+    effect::Effect,
+    event::SessionOpened,
+    project::Project,
+    session::{MessageState, Pane, Session},
+};
+use claustre_protocol::{
+    ids::{MessageId, SessionId},
+    rpc::Fault,
+    status::{ClaudeStatus, Reason, TaskStatus},
+};
+use tokio::sync::oneshot;
+
+use super::{Engine, reports::Input};
+use crate::{
+    ports::{
+        Launchers, Multiplexer, Notifier, PaneFacts, PaneOrder, PlanOrder, PortError, Workspace,
+        WorktreeOrder,
+    },
+    store::PendingEffect,
+};
+
+/// How long after its text the Enter is typed: a client swallows one that comes at once.
+const PAUSE_BEFORE_ENTER: Duration = Duration::from_millis(250);
+/// How long a typed prompt may take to be confirmed before Enter is typed again.
+const CONFIRM_MS: u64 = 2_000;
+/// How often Enter is typed.
+const MOST_ENTERS: u32 = 3;
+
+/// What came of an effect.
+pub enum Ran {
+    /// Done; report this.
+    Done(Vec<Command>),
+    /// Not possible yet; look again.
+    Later {
+        /// In so many milliseconds.
+        after_ms: i64,
+        /// Why, for the log.
+        why: String,
+    },
+    /// Failed; report this if it is given up.
+    Failed {
+        /// Why.
+        error: PortError,
+        /// What giving up means.
+        commands: Vec<Command>,
+    },
+}
+
+/// The hands of the engine.
+pub struct Effects {
+    /// For lookups.
+    pub engine: Engine,
+    /// Repositories and worktrees.
+    pub workspace: Arc<dyn Workspace>,
+    /// Tabs and panes.
+    pub multiplexer: Arc<dyn Multiplexer>,
+    /// Launchers.
+    pub launchers: Arc<dyn Launchers>,
+    /// Tells people.
+    pub notifier: Arc<dyn Notifier>,
+    /// The thread that owns the agent adapter.
+    pub reports: mpsc::SyncSender<Input>,
+    /// Makes the secret token of a session, and remembers it in the session's directory.
+    pub tokens: Arc<dyn Fn(SessionId) -> Result<String, PortError> + Send + Sync>,
+}
+
+impl Effects {
+    /// Does one effect.
+    pub fn run(&self, pending: &PendingEffect) -> Ran {
+        let session = match pending.effect.session().map(|id| self.session(id)) {
+            Some(Ok(session)) => session,
+            Some(Err(fault)) => {
+                return Ran::Failed {
+                    error: PortError::passing(fault.message),
+                    commands: Vec::new(),
+                };
+            }
+            None => None,
+        };
+        match (&pending.effect, session) {
+            (Effect::Notify { text, .. }, _) => {
+                self.notifier.notify(text);
+                self.multiplexer.toast(text, false);
+                Ran::Done(Vec::new())
+            }
+            // The session was never heard of: nothing can be done for it.
+            (_, None) => Ran::Done(Vec::new()),
+            (Effect::PrepareSession { .. }, Some(session)) => self.prepare(&session),
+            (Effect::OpenPane { .. }, Some(session)) => self.open_pane(&session),
+            (Effect::ResumeClient { .. }, Some(session)) => self.resume(&session),
+            (Effect::EndClient { resume, .. }, Some(session)) => {
+                self.end_client(&session, *resume, pending.attempts)
+            }
+            (Effect::CloseTab { .. }, Some(session)) => self.close_tab(&session),
+            (Effect::RemoveWorktree { .. }, Some(session)) => self.remove_worktree(&session),
+            (Effect::DeliverMessage { message, .. }, Some(session)) => {
+                self.deliver(&session, *message)
+            }
+            (Effect::NameTab { .. }, Some(session)) => self.name_tab(&session),
+        }
+    }
+
+    fn session(&self, id: SessionId) -> Result<Option<Session>, Fault> {
+        self.engine.read_blocking(|reader| reader.session(id))
+    }
+
+    fn project_of(&self, opened: &SessionOpened) -> Result<Project, PortError> {
+        self.engine
+            .read_blocking(|reader| reader.project(opened.project))
+            .map_err(|fault| PortError::passing(fault.message))?
+            .ok_or_else(|| PortError::lasting("its project is not known", None))
+    }
+
+    fn prepare(&self, session: &Session) -> Ran {
+        let Some(opened) = session.opened.as_deref().filter(|_| session.is_open()) else {
+            return Ran::Done(Vec::new());
+        };
+        match self.make_ready(session.id, opened) {
+            Ok(commands) => Ran::Done(commands),
+            Err(error) => launch_failed(session.id, error),
+        }
+    }
+
+    fn make_ready(&self, id: SessionId, opened: &SessionOpened) -> Result<Vec<Command>, PortError> {
+        let project = self.project_of(opened)?;
+        let repository = project
+            .path_on(self.engine.machine)
+            .ok_or_else(|| PortError::lasting("its project has no repository on this host", None))?
+            .to_owned();
+        let worktree = self.workspace.prepare(&WorktreeOrder {
+            repository: repository.clone().into(),
+            project: project.name.value(),
+            branch: opened.branch.clone(),
+            base: opened
+                .base
+                .clone()
+                .or_else(|| project.default_branch.get().cloned()),
+        })?;
+        let (reply, answer) = oneshot::channel();
+        let plan = PlanOrder {
+            session: id,
+            claude_session_id: opened.claude_session_id.clone(),
+            token: (self.tokens)(id)?,
+            cwd: worktree.path.clone(),
+            repository: repository.clone().into(),
+            title: opened.title.clone(),
+            prompt: opened.prompt.clone(),
+            mode: opened.mode,
+            model: opened.model.clone(),
+            effort: opened.effort.clone(),
+            permission_mode: opened.permission_mode.clone(),
+            append_system_prompt: self.workspace.fragments(repository.as_ref()),
+        };
+        let ended = || PortError::passing("writing the launch plan: the daemon is ending");
+        self.reports
+            .send(Input::Plan {
+                order: Box::new(plan),
+                reply,
+            })
+            .map_err(|_| ended())?;
+        let foreseen = answer.blocking_recv().map_err(|_| ended())??;
+        let mut notes = worktree.notes;
+        notes.extend(foreseen);
+        Ok(vec![Command::Session(SessionCommand::ReportWorktree {
+            session: id,
+            path: worktree.path.display().to_string(),
+            branch: worktree.branch,
+            base: worktree.base,
+            base_commit: worktree.base_commit,
+            reused: worktree.reused,
+            notes,
+        })])
+    }
+
+    fn open_pane(&self, session: &Session) -> Ran {
+        if !session.is_open() || session.running_client().is_some() {
+            return Ran::Done(Vec::new());
+        }
+        let Some(worktree) = session.worktree.get() else {
+            return Ran::Done(Vec::new());
+        };
+        let order = PaneOrder {
+            session: session.id,
+            name: session.tab_name(),
+            argv: self.launchers.argv(session.id),
+            cwd: worktree.path.clone().into(),
+        };
+        match self.multiplexer.open(&order) {
+            Ok(opened) => Ran::Done(match opened.pane {
+                Some(pane) => vec![Command::Session(SessionCommand::ReportPane {
+                    session: session.id,
+                    zellij_session: opened.zellij_session,
+                    server_pid: opened.server_pid.unwrap_or(0),
+                    pane,
+                    background: opened.background,
+                })],
+                // The launcher reports where it is.
+                None => Vec::new(),
+            }),
+            Err(error) => launch_failed(session.id, error),
+        }
+    }
+
+    fn resume(&self, session: &Session) -> Ran {
+        if !session.is_open() || session.running_client().is_some() {
+            return Ran::Done(Vec::new());
+        }
+        // The launcher waits in its pane unless the pane is gone; then a new pane brings a new launcher.
+        let told = session
+            .pane
+            .get()
+            .and_then(|_| self.launchers.resume(session.id, 0).ok())
+            .unwrap_or(false);
+        if told {
+            Ran::Done(Vec::new())
+        } else {
+            self.open_pane(session)
+        }
+    }
+
+    fn end_client(&self, session: &Session, resume: bool, attempts: u32) -> Ran {
+        let pid = session
+            .running_client()
+            .map_or(0, |client| client.launcher_pid);
+        match self.launchers.end(session.id, pid, resume) {
+            Ok(true) => Ran::Done(Vec::new()),
+            Ok(false) if resume => self.open_pane(session),
+            Ok(false) => Ran::Done(Vec::new()),
+            Err(error) if attempts > 3 => Ran::Failed {
+                error,
+                commands: Vec::new(),
+            },
+            Err(error) => Ran::Later {
+                after_ms: 500,
+                why: error.message,
+            },
+        }
+    }
+
+    fn close_tab(&self, session: &Session) -> Ran {
+        let Some(pane) = session.pane.get() else {
+            return Ran::Done(Vec::new());
+        };
+        match self.multiplexer.close(&facts(pane), &session.tab_name()) {
+            Ok(()) => Ran::Done(Vec::new()),
+            Err(error) => Ran::Failed {
+                error,
+                commands: Vec::new(),
+            },
+        }
+    }
+
+    fn remove_worktree(&self, session: &Session) -> Ran {
+        let (Some(opened), Some(worktree)) = (session.opened.as_deref(), session.worktree.get())
+        else {
+            return Ran::Done(Vec::new());
+        };
+        if self.is_shared(session, &worktree.path) {
+            return Ran::Done(Vec::new());
+        }
+        let removal = self.project_of(opened).and_then(|project| {
+            let repository = project
+                .path_on(self.engine.machine)
+                .ok_or_else(|| {
+                    PortError::lasting("its project has no repository on this host", None)
+                })?
+                .to_owned();
+            self.workspace.remove(
+                repository.as_ref(),
+                worktree.path.as_ref(),
+                &session.id.to_string(),
+            )
+        });
+        match removal {
+            Ok(removed) => Ran::Done(vec![Command::Worktree(WorktreeCommand::ReportRemoved {
+                session: session.id,
+                snapshot: removed.snapshot,
+                branch_deleted: removed.branch_deleted,
+            })]),
+            // The worktree simply stays: nothing is lost, and the timeline says why.
+            Err(error) => {
+                let note = Command::Task(claustre_domain::command::TaskCommand::Note {
+                    task: opened.task,
+                    session: Some(session.id),
+                    source: "worktree".into(),
+                    level: claustre_protocol::status::LogLevel::Warn,
+                    text: format!("the worktree stays: {}", error.message),
+                });
+                Ran::Failed {
+                    error,
+                    commands: vec![note],
+                }
+            }
+        }
+    }
+
+    /// Does another open session work in the same directory?
+    fn is_shared(&self, session: &Session, path: &str) -> bool {
+        self.engine
+            .read_blocking(|reader| {
+                reader.sessions(crate::store::SessionFilter {
+                    project: session.project(),
+                    open_only: true,
+                })
+            })
+            .is_ok_and(|open| {
+                open.iter().any(|other| {
+                    other.id != session.id && other.worktree.get().is_some_and(|it| it.path == path)
+                })
+            })
+    }
+
+    fn deliver(&self, session: &Session, message: MessageId) -> Ran {
+        let later = |after_ms, why: &str| Ran::Later {
+            after_ms,
+            why: why.into(),
+        };
+        let (Ok(Some(waiting)), true) = (
+            self.engine.read_blocking(|reader| reader.message(message)),
+            session.is_open(),
+        ) else {
+            return Ran::Done(Vec::new());
+        };
+        if waiting.state != MessageState::Waiting {
+            return Ran::Done(Vec::new());
+        }
+        let Some(pane) = session.pane.get().map(facts) else {
+            return later(2_000, "it has no pane yet");
+        };
+        let standing = session.status();
+        // While a dialog is open an Enter would accept it; a busy client would take the text in the middle of its turn.
+        let ready = standing.status == ClaudeStatus::Idle
+            && session.asks.is_empty()
+            && session.running_client().is_some()
+            && standing.reason != Some(Reason::Exited);
+        if !ready {
+            return later(15_000, "the client is not ready for a prompt");
+        }
+        let mut typed = Vec::new();
+        // Clears what a person may have left in the box, line by line, then pastes: inside the brackets a newline is a newline.
+        typed.extend_from_slice(b"\x15\x15");
+        typed.extend_from_slice(b"\x1b[200~");
+        typed.extend_from_slice(crate::text::sanitise(&waiting.text, 1_000_000).as_bytes());
+        typed.extend_from_slice(b"\x1b[201~");
+        if let Err(error) = self.multiplexer.write(&pane, &typed) {
+            return Ran::Failed {
+                error: PortError {
+                    passing: true,
+                    ..error
+                },
+                commands: vec![Command::Session(SessionCommand::ReportMessageDropped {
+                    session: session.id,
+                    message,
+                    why: "its pane does not take text".into(),
+                })],
+            };
+        }
+        for _ in 0..MOST_ENTERS {
+            std::thread::sleep(PAUSE_BEFORE_ENTER);
+            if let Err(error) = self.multiplexer.write(&pane, b"\r") {
+                return later(2_000, &error.message);
+            }
+            if self.is_taken(message) {
+                return Ran::Done(Vec::new());
+            }
+        }
+        // The text stands in the box; typing it again would double it. The next idle moment clears the box first.
+        later(10_000, "the client did not take the prompt")
+    }
+
+    /// Waits until the log says that the client took the message.
+    fn is_taken(&self, message: MessageId) -> bool {
+        let mut advanced = self.engine.subscribe();
+        let deadline = std::time::Instant::now() + Duration::from_millis(CONFIRM_MS);
+        loop {
+            let state = self.engine.read_blocking(|reader| reader.message(message));
+            if let Ok(Some(known)) = state
+                && known.state != MessageState::Waiting
+            {
+                return true;
+            }
+            if std::time::Instant::now() >= deadline {
+                return false;
+            }
+            // The channel has no blocking wait with a limit; a fiftieth of the limit is fine enough and ends with it.
+            while advanced.try_recv().is_ok() {}
+            std::thread::sleep(Duration::from_millis(CONFIRM_MS / 50));
+        }
+    }
+
+    fn name_tab(&self, session: &Session) -> Ran {
+        let Some(pane) = session.pane.get().filter(|_| session.is_open()) else {
+            return Ran::Done(Vec::new());
+        };
+        let name = format!("{}{}", self.mark(session), session.tab_name());
+        match self.multiplexer.rename(&facts(pane), &name) {
+            Ok(()) => Ran::Done(Vec::new()),
+            // A tab's name is not worth repeating: the next change of status names it again.
+            Err(error) => {
+                tracing::debug!(error = %error.message, "naming a tab");
+                Ran::Done(Vec::new())
+            }
+        }
+    }
+
+    /// The mark before a tab's name while its session needs a person.
+    fn mark(&self, session: &Session) -> &'static str {
+        let standing = session.status();
+        if !session.asks.is_empty() || standing.status == ClaudeStatus::WaitingForInput {
+            return "▲ ";
+        }
+        if standing.status == ClaudeStatus::Error {
+            return "✗ ";
+        }
+        let in_review = session.task.value().is_some_and(|task| {
+            self.engine
+                .read_blocking(|reader| reader.task(task))
+                .is_ok_and(|task| {
+                    task.is_some_and(|task| task.status_now() == TaskStatus::InReview)
+                })
+        });
+        if in_review { "◐ " } else { "" }
+    }
+}
+
+/// Where a pane is, as the multiplexer takes it.
+pub fn facts(pane: &Pane) -> PaneFacts {
+    PaneFacts {
+        zellij_session: pane.zellij_session.clone(),
+        server_pid: pane.server_pid,
+        pane: pane.pane,
+        background: pane.background,
+    }
+}
+
+fn launch_failed(session: SessionId, error: PortError) -> Ran {
+    let mut why = error.message.clone();
+    if let Some(hint) = &error.hint {
+        why.push_str(" (");
+        why.push_str(hint);
+        why.push(')');
+    }
+    Ran::Failed {
+        error,
+        commands: vec![Command::Session(SessionCommand::ReportLaunchFailed {
+            session,
+            why,
+        })],
+    }
+}

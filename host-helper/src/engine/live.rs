@@ -1,0 +1,135 @@
+//! What is known of sessions but not worth an event: when they were last heard of, how full their context is, what they do at this
+//! moment. Kept in memory; a restart of the daemon learns it anew from the next report.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use claustre_protocol::{ids::SessionId, model::UsageWindow, time::Timestamp};
+use tokio::sync::watch;
+
+use crate::ports::{DiffFacts, LiveChange};
+
+/// What is known of one session at this moment.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LiveSession {
+    /// When anything was last heard of it.
+    pub active_at: Option<Timestamp>,
+    /// How full its context is, 0 to 100.
+    pub context_percent: Option<u8>,
+    /// The model in use.
+    pub model: Option<String>,
+    /// What it does, one line.
+    pub doing: String,
+    /// How its worktree differs from its base.
+    pub diff: DiffFacts,
+}
+
+/// The account's allowances, as the newest status line told them.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Allowances {
+    /// Five hours.
+    pub five_hour: Option<UsageWindow>,
+    /// Seven days.
+    pub seven_day: Option<UsageWindow>,
+}
+
+#[derive(Default)]
+struct Inner {
+    sessions: HashMap<SessionId, LiveSession>,
+    allowances: Allowances,
+    /// Changed since a reader last took them.
+    changed: std::collections::BTreeSet<SessionId>,
+}
+
+/// Telemetry of all sessions.
+pub struct Live {
+    inner: Mutex<Inner>,
+    version: watch::Sender<u64>,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            inner: Mutex::default(),
+            version: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Live {
+    /// Takes a change in.
+    pub fn apply(&self, session: SessionId, change: &LiveChange) {
+        self.update(session, |live| {
+            if let Some(at) = change.active_at {
+                live.active_at = Some(live.active_at.map_or(at, |known| known.max(at)));
+            }
+            if change.context_percent.is_some() {
+                live.context_percent = change.context_percent;
+            }
+            if change.model.is_some() {
+                live.model.clone_from(&change.model);
+            }
+            if let Some(doing) = &change.doing {
+                live.doing.clone_from(doing);
+            }
+        });
+        if change.five_hour.is_some() || change.seven_day.is_some() {
+            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            inner.allowances = Allowances {
+                five_hour: change.five_hour.or(inner.allowances.five_hour),
+                seven_day: change.seven_day.or(inner.allowances.seven_day),
+            };
+        }
+    }
+
+    /// Takes a new count of differences in.
+    pub fn set_diff(&self, session: SessionId, diff: DiffFacts) {
+        self.update(session, |live| live.diff = diff);
+    }
+
+    /// Forgets a closed session.
+    pub fn forget(&self, session: SessionId) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.sessions.remove(&session);
+        inner.changed.remove(&session);
+    }
+
+    /// What is known of a session.
+    pub fn of(&self, session: SessionId) -> LiveSession {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.sessions.get(&session).cloned().unwrap_or_default()
+    }
+
+    /// The account's allowances.
+    pub fn allowances(&self) -> Allowances {
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .allowances
+    }
+
+    /// The sessions that changed since the last call.
+    pub fn take_changed(&self) -> Vec<SessionId> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut inner.changed).into_iter().collect()
+    }
+
+    /// Tells of every change.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    fn update(&self, session: SessionId, change: impl FnOnce(&mut LiveSession)) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = inner.sessions.entry(session).or_default();
+        let before = live.clone();
+        change(live);
+        if *live != before {
+            inner.changed.insert(session);
+            drop(inner);
+            self.version.send_modify(|version| *version += 1);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The one path of business logic: everything that anybody orders or reports goes through [`Engine::submit`].
+//!
+//! [`writer`] decides and stores, [`outbox`] does what follows, [`reports`] understands what sessions tell,
+//! [`live`] keeps what is not worth an event, [`boot`] brings log and host in line at the start.
+
+pub mod boot;
+pub mod effects;
+pub mod live;
+pub mod outbox;
+pub mod recount;
+pub mod reports;
+pub mod writer;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use claustre_domain::{command::Command, event::Recorded};
+use claustre_protocol::{
+    ids::{EventId, MachineId},
+    rpc::{Fault, FaultCode},
+};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::{
+    ports::{Host, PortError},
+    store::{Reader, ReplayReport, StoreError},
+};
+
+pub use live::Live;
+pub use recount::Recount;
+pub use writer::{Order, Outcome, Work};
+
+/// What was appended by one transaction, in order.
+#[derive(Debug, Clone)]
+pub struct Advanced {
+    /// The newest position.
+    pub position: i64,
+    /// The events.
+    pub events: Arc<Vec<Recorded>>,
+}
+
+/// What all front ends hold.
+#[derive(Clone)]
+pub struct Engine {
+    work: mpsc::Sender<Work>,
+    advanced: broadcast::Sender<Advanced>,
+    position: watch::Receiver<i64>,
+    readers: Arc<ReaderPool>,
+    /// What is not worth an event.
+    pub live: Arc<Live>,
+    /// Wall clock and chance.
+    pub host: Arc<dyn Host>,
+    /// This host's id.
+    pub machine: MachineId,
+    /// Whose worktrees are to be counted again.
+    pub recount: Arc<Recount>,
+    /// The server's process of a Zellij session whose dashboard answers.
+    pub server_of: Arc<dyn Fn(&str) -> Option<u32> + Send + Sync>,
+}
+
+/// What an [`Engine`] is made of.
+pub struct Parts {
+    /// To the writer, which runs already.
+    pub work: mpsc::Sender<Work>,
+    /// What the writer appends.
+    pub advanced: broadcast::Sender<Advanced>,
+    /// The newest position.
+    pub position: watch::Receiver<i64>,
+    /// Read-only connections.
+    pub readers: ReaderPool,
+    /// Wall clock and chance.
+    pub host: Arc<dyn Host>,
+    /// This host's id.
+    pub machine: MachineId,
+    /// The server's process of a Zellij session whose dashboard answers.
+    pub server_of: Arc<dyn Fn(&str) -> Option<u32> + Send + Sync>,
+}
+
+impl Engine {
+    /// Ties the parts together.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            work: parts.work,
+            advanced: parts.advanced,
+            position: parts.position,
+            readers: Arc::new(parts.readers),
+            live: Arc::default(),
+            host: parts.host,
+            machine: parts.machine,
+            recount: Arc::default(),
+            server_of: parts.server_of,
+        }
+    }
+
+    /// Decides and stores one command; answers once it is durable.
+    ///
+    /// # Errors
+    /// The command is refused, or the store failed.
+    pub async fn submit(&self, command: Command, actor: &str) -> Result<Outcome, Fault> {
+        self.submit_all(vec![command], actor, None).await
+    }
+
+    /// Decides and stores several commands in order, in one transaction; the first refusal ends it and undoes nothing before it.
+    ///
+    /// # Errors
+    /// A command is refused, or the store failed.
+    pub async fn submit_all(
+        &self,
+        commands: Vec<Command>,
+        actor: &str,
+        report: Option<EventId>,
+    ) -> Result<Outcome, Fault> {
+        let (reply, answer) = oneshot::channel();
+        let order = Order {
+            commands,
+            actor: actor.to_owned(),
+            report,
+            finishes: None,
+            reply: Some(reply),
+        };
+        self.order(order).await?;
+        answer.await.map_err(|_| writer_ended())?
+    }
+
+    /// Hands an order to the writer; waits while its queue is full.
+    ///
+    /// # Errors
+    /// The writer has ended.
+    pub async fn order(&self, order: Order) -> Result<(), Fault> {
+        self.work
+            .send(Work::Order(order))
+            .await
+            .map_err(|_| writer_ended())
+    }
+
+    /// Folds the whole log and compares it with the projections.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn replay(&self) -> Result<ReplayReport, Fault> {
+        let (reply, answer) = oneshot::channel();
+        self.work
+            .send(Work::Replay(reply))
+            .await
+            .map_err(|_| writer_ended())?;
+        answer.await.map_err(|_| writer_ended())?
+    }
+
+    /// Ends the writer after all that was handed in before.
+    pub async fn end(&self) {
+        // One that has ended already needs no telling.
+        self.work.send(Work::End).await.ok();
+    }
+
+    /// Copies the store.
+    ///
+    /// # Errors
+    /// The copy cannot be written.
+    pub async fn backup(&self, to: PathBuf) -> Result<(), Fault> {
+        let (reply, answer) = oneshot::channel();
+        self.work
+            .send(Work::Backup(to, reply))
+            .await
+            .map_err(|_| writer_ended())?;
+        answer.await.map_err(|_| writer_ended())?
+    }
+
+    /// Hands an order to the writer from a thread that may block.
+    ///
+    /// # Errors
+    /// The writer has ended.
+    pub fn order_blocking(&self, order: Order) -> Result<(), Fault> {
+        self.work
+            .blocking_send(Work::Order(order))
+            .map_err(|_| writer_ended())
+    }
+
+    /// Everything that is appended from now on. A receiver that lags is told so, and reads the log instead.
+    pub fn subscribe(&self) -> broadcast::Receiver<Advanced> {
+        self.advanced.subscribe()
+    }
+
+    /// The newest position, and its changes.
+    pub fn position(&self) -> watch::Receiver<i64> {
+        self.position.clone()
+    }
+
+    /// Runs a query on the blocking pool.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let readers = self.readers.clone();
+        tokio::task::spawn_blocking(move || readers.with(query))
+            .await
+            .map_err(|error| {
+                Fault::new(
+                    FaultCode::Internal,
+                    format!("reading the store: {error}"),
+                    None,
+                )
+            })?
+            .map_err(store_fault)
+    }
+
+    /// Runs a query on this thread, which may block.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub fn read_blocking<T>(
+        &self,
+        query: impl FnOnce(&Reader) -> Result<T, StoreError>,
+    ) -> Result<T, Fault> {
+        self.readers.with(query).map_err(store_fault)
+    }
+}
+
+/// A few read-only connections, reused.
+pub struct ReaderPool {
+    idle: Mutex<Vec<Reader>>,
+    open: Box<dyn Fn() -> Result<Reader, StoreError> + Send + Sync>,
+}
+
+impl ReaderPool {
+    /// A pool that opens connections so.
+    pub fn new(open: impl Fn() -> Result<Reader, StoreError> + Send + Sync + 'static) -> Self {
+        Self {
+            idle: Mutex::new(Vec::new()),
+            open: Box::new(open),
+        }
+    }
+
+    fn with<T>(
+        &self,
+        query: impl FnOnce(&Reader) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let reader = match idle {
+            Some(reader) => reader,
+            None => (self.open)()?,
+        };
+        let result = query(&reader);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < 4 {
+            idle.push(reader);
+        }
+        result
+    }
+}
+
+fn writer_ended() -> Fault {
+    Fault::new(FaultCode::Internal, "storing: the writer ended", None)
+}
+
+/// A failure of the store, for a front end.
+pub fn store_fault(error: StoreError) -> Fault {
+    let hint = error.hint().map(Into::into);
+    Fault::new(FaultCode::Internal, error.to_string(), hint)
+}
+
+/// A failure of a port, for a front end.
+pub fn port_fault(error: PortError) -> Fault {
+    Fault::new(FaultCode::Refused, error.message, error.hint)
+}

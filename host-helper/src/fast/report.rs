@@ -1,0 +1,352 @@
+//! One report on its way: to the daemon in time, else to the spool, so that nothing is lost.
+
+use std::{
+    env, fs,
+    io::{self, Read, Write},
+    os::{
+        fd::AsFd,
+        unix::{
+            fs::{DirBuilderExt, OpenOptionsExt},
+            net::UnixStream,
+        },
+    },
+    process,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use claustre_protocol::{
+    BUILD, PROTOCOL,
+    hook::{REPORT_METHOD, ReportAnswer, ReportBody, SESSION_VARIABLE, TOKEN_VARIABLE},
+    ids::{EventId, SessionId},
+    rpc::{Answer, FaultCode, Hello},
+    time::Timestamp,
+};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType},
+};
+
+use super::parent::Callers;
+use crate::paths::Paths;
+
+/// Time a report has from connecting to its answer.
+pub const DEADLINE: Duration = Duration::from_millis(100);
+/// Pause before a full or absent socket is tried again within the deadline.
+const RETRY: Duration = Duration::from_millis(2);
+/// Id of the call that carries the report, behind hello.
+const REPORT_CALL: u64 = 1;
+
+/// Who reports.
+#[derive(Debug, Clone)]
+pub struct Reporter {
+    paths: Paths,
+    session: SessionId,
+    token: String,
+    program: &'static str,
+}
+
+/// What became of a report.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Delivery {
+    /// The daemon has it.
+    Taken(ReportAnswer),
+    /// The daemon does not want it, now or later.
+    Refused,
+    /// No daemon took it in time.
+    Missed,
+    /// A daemon had it and went away without an answer.
+    Lost,
+    /// The client that waited for the answer is gone.
+    Abandoned,
+}
+
+/// How long an answer is waited for.
+#[derive(Debug)]
+pub enum Patience<'a> {
+    /// Until [`DEADLINE`] is over.
+    Deadline,
+    /// Until a person has answered, or nobody waits for it any more.
+    WhileWaitedFor(&'a Callers),
+}
+
+impl Reporter {
+    /// The reporter that the environment names; none outside a session of ours.
+    pub fn from_environment(program: &'static str) -> Option<Self> {
+        let session = env::var(SESSION_VARIABLE).ok()?.parse().ok()?;
+        let token = env::var(TOKEN_VARIABLE).unwrap_or_default();
+        Some(Self::new(
+            Paths::from_environment().ok()?,
+            session,
+            token,
+            program,
+        ))
+    }
+
+    /// The reporter of this session.
+    pub fn new(paths: Paths, session: SessionId, token: String, program: &'static str) -> Self {
+        Self {
+            paths,
+            session,
+            token,
+            program,
+        }
+    }
+
+    /// The line that carries a report whose body is JSON already: no line break may be in it.
+    pub fn line_of_json(&self, kind: &str, data: &str) -> Vec<u8> {
+        let head = Head {
+            id: EventId::new(uuid::Uuid::new_v4()),
+            session: self.session,
+            token: &self.token,
+            at: now(),
+            zellij_session: env::var("ZELLIJ_SESSION_NAME")
+                .ok()
+                .filter(|name| !name.is_empty()),
+            pane_id: env::var("ZELLIJ_PANE_ID")
+                .ok()
+                .and_then(|id| id.parse().ok()),
+        };
+        let head = serde_json::to_string(&head).unwrap_or_default();
+        let head = head.strip_suffix('}').unwrap_or(&head);
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{REPORT_CALL},"method":"{REPORT_METHOD}","params":{head},"report":"{kind}","data":{data}}}}}{}"#,
+            '\n'
+        )
+        .into_bytes()
+    }
+
+    /// The line that carries this report.
+    pub fn line(&self, body: &ReportBody) -> Vec<u8> {
+        let value = serde_json::to_value(body).unwrap_or_default();
+        let kind = value
+            .get("report")
+            .and_then(|kind| kind.as_str())
+            .unwrap_or_default();
+        let data = value.get("data").cloned().unwrap_or_default();
+        self.line_of_json(kind, &data.to_string())
+    }
+
+    /// Hands the line to the daemon; where it is not taken in time, to the spool.
+    pub fn deliver(&self, line: &[u8], patience: &Patience<'_>) -> Delivery {
+        let delivery = self.offer(line, patience);
+        if matches!(delivery, Delivery::Missed | Delivery::Lost) {
+            // A full disk is the one thing that loses a report, and there is nobody to tell.
+            drop(self.spool(line));
+        }
+        delivery
+    }
+
+    /// Makes and delivers a report within the deadline.
+    pub fn report(&self, body: &ReportBody) -> Delivery {
+        self.deliver(&self.line(body), &Patience::Deadline)
+    }
+
+    /// Offers the line to the daemon, and keeps nothing where it is not taken.
+    pub fn offer(&self, line: &[u8], patience: &Patience<'_>) -> Delivery {
+        let deadline = Instant::now() + DEADLINE;
+        let Ok(stream) = connect(&self.paths, deadline) else {
+            return Delivery::Missed;
+        };
+        let mut message = hello_line(self.program);
+        message.extend_from_slice(line);
+        if write_all(&stream, &message, deadline).is_err() {
+            return Delivery::Missed;
+        }
+        match patience {
+            Patience::Deadline => read_answer(&stream, Some(deadline), None),
+            Patience::WhileWaitedFor(callers) => read_answer(&stream, None, Some(callers)),
+        }
+    }
+
+    /// Keeps the line on disk for the next daemon.
+    ///
+    /// # Errors
+    /// The disk does not take it.
+    pub fn spool(&self, line: &[u8]) -> io::Result<()> {
+        let directory = self.paths.spool();
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&directory)?;
+        // A name of its own for each report: two hooks never write to the same file, and a number of a process
+        // comes back.
+        let path = directory.join(format!(
+            "{}-{}.ndjson",
+            process::id(),
+            uuid::Uuid::new_v4().simple()
+        ));
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)?;
+        file.write_all(line)?;
+        file.sync_data()
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Head<'a> {
+    id: EventId,
+    session: SessionId,
+    token: &'a str,
+    at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zellij_session: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pane_id: Option<u32>,
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn hello_line(program: &str) -> Vec<u8> {
+    let hello = Hello {
+        protocol: PROTOCOL,
+        build: BUILD.to_owned(),
+        program: program.to_owned(),
+        pid: process::id(),
+    };
+    let hello = serde_json::to_string(&hello).unwrap_or_default();
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"hello\",\"params\":{hello}}}\n")
+        .into_bytes()
+}
+
+/// Connects without ever blocking: a daemon that does not accept must not hold up a turn.
+fn connect(paths: &Paths, deadline: Instant) -> io::Result<UnixStream> {
+    let address = SocketAddrUnix::new(paths.daemon_socket())?;
+    loop {
+        let socket = rustix::net::socket_with(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::empty(),
+            None,
+        )?;
+        rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        match rustix::net::connect(&socket, &address) {
+            Ok(()) => return Ok(UnixStream::from(socket)),
+            // The daemon's queue is full at the moment.
+            Err(rustix::io::Errno::AGAIN) if Instant::now() + RETRY < deadline => {
+                std::thread::sleep(RETRY);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn write_all(mut stream: &UnixStream, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match stream.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                wait(stream, PollFlags::OUT, deadline)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn wait(stream: &UnixStream, what: PollFlags, deadline: Instant) -> io::Result<()> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    let mut wanted = [PollFd::from_borrowed_fd(stream.as_fd(), what)];
+    match poll(&mut wanted, Some(&timespec(left))) {
+        Ok(0) => Err(io::ErrorKind::TimedOut.into()),
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
+}
+
+/// Reads lines until the answer to the report is there.
+fn read_answer(
+    mut stream: &UnixStream,
+    deadline: Option<Instant>,
+    callers: Option<&Callers>,
+) -> Delivery {
+    let mut received = Vec::new();
+    let mut start = 0;
+    let mut chunk = [0_u8; 4096];
+    loop {
+        while let Some(line) = next_line(&received, &mut start) {
+            if let Some(delivery) = judge(line) {
+                return delivery;
+            }
+        }
+        let ready = match (deadline, callers) {
+            (Some(deadline), _) => wait(stream, PollFlags::IN, deadline).is_ok(),
+            (None, Some(callers)) => match callers.wait_with(stream.as_fd()) {
+                Ok(true) => true,
+                Ok(false) => return Delivery::Abandoned,
+                Err(_) => false,
+            },
+            (None, None) => false,
+        };
+        if !ready {
+            return Delivery::Missed;
+        }
+        match stream.read(&mut chunk) {
+            Ok(0) => return Delivery::Lost,
+            Ok(read) => received.extend_from_slice(chunk.get(..read).unwrap_or_default()),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) => {}
+            Err(_) => return Delivery::Lost,
+        }
+    }
+}
+
+fn next_line<'a>(received: &'a [u8], start: &mut usize) -> Option<&'a [u8]> {
+    let rest = received.get(*start..)?;
+    let end = rest.iter().position(|byte| *byte == b'\n')?;
+    *start += end + 1;
+    rest.get(..end)
+}
+
+/// What one line from the daemon means for the report; none where it is about something else.
+fn judge(line: &[u8]) -> Option<Delivery> {
+    let answer: Answer = serde_json::from_slice(line).ok()?;
+    match answer.error {
+        Some(fault) => {
+            // Another daemon, later, may take what this one cannot.
+            let passing = [
+                FaultCode::Version,
+                FaultCode::Busy,
+                FaultCode::Internal,
+                FaultCode::UnknownMethod,
+            ]
+            .iter()
+            .any(|code| code.number() == fault.code);
+            Some(if passing {
+                Delivery::Missed
+            } else {
+                Delivery::Refused
+            })
+        }
+        None if answer.id == Some(REPORT_CALL) => {
+            let answer = answer
+                .result
+                .and_then(|result| serde_json::from_value(result).ok());
+            Some(Delivery::Taken(answer.unwrap_or_default()))
+        }
+        None => None,
+    }
+}

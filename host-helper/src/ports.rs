@@ -1,0 +1,397 @@
+//! What the engine needs of the world, as traits. The adapters stand behind them; only `daemon` knows which.
+//!
+//! All calls block and are made on the blocking pool. A failure carries words for people, and advice where there is any.
+
+use std::path::PathBuf;
+
+use claustre_domain::{command::Command, event::AskOutcome};
+use claustre_protocol::{
+    hook::Report,
+    ids::{AskId, SessionId},
+    model::UsageWindow,
+    status::Mode,
+    time::Timestamp,
+};
+use uuid::Uuid;
+
+/// Why something could not be done, in words for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct PortError {
+    /// What was being done, and why it failed.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Is it worth trying again by itself?
+    pub passing: bool,
+}
+
+impl PortError {
+    /// A failure that will repeat itself.
+    pub fn lasting(message: impl Into<String>, hint: Option<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint,
+            passing: false,
+        }
+    }
+
+    /// A failure that may be over in a moment.
+    pub fn passing(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+            passing: true,
+        }
+    }
+}
+
+/// Wall clock and chance.
+pub trait Host: Send + Sync {
+    /// The time.
+    fn now(&self) -> Timestamp;
+    /// A new random id.
+    fn uuid(&self) -> Uuid;
+    /// The name of this host.
+    fn name(&self) -> String;
+}
+
+/// A repository that was looked at and found good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositoryFacts {
+    /// The main checkout.
+    pub root: PathBuf,
+    /// Its default branch.
+    pub default_branch: String,
+}
+
+/// What making a worktree needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorktreeOrder {
+    /// The main checkout.
+    pub repository: PathBuf,
+    /// The project's name: a directory of its own below the root of all worktrees.
+    pub project: String,
+    /// The branch.
+    pub branch: String,
+    /// The branch to start from.
+    pub base: Option<String>,
+}
+
+/// A worktree that is ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorktreeFacts {
+    /// Where.
+    pub path: PathBuf,
+    /// Its branch.
+    pub branch: String,
+    /// The branch it started from.
+    pub base: String,
+    /// The commit it started from.
+    pub base_commit: String,
+    /// Was it there already?
+    pub reused: bool,
+    /// What people should know.
+    pub notes: Vec<String>,
+}
+
+/// A worktree that was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RemovalFacts {
+    /// The ref that keeps its work, where there was any.
+    pub snapshot: Option<String>,
+    /// Was the branch merged, and deleted?
+    pub branch_deleted: bool,
+}
+
+/// How a worktree differs from what it started from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DiffFacts {
+    /// Files.
+    pub files: u32,
+    /// Lines added.
+    pub added: u32,
+    /// Lines removed.
+    pub removed: u32,
+}
+
+/// Repositories and worktrees.
+pub trait Workspace: Send + Sync {
+    /// Looks at a directory.
+    ///
+    /// # Errors
+    /// It is no repository, bare, or has no commit.
+    fn inspect(&self, path: &std::path::Path) -> Result<RepositoryFacts, PortError>;
+    /// Is this a branch name we use?
+    ///
+    /// # Errors
+    /// It is not on the allow-list.
+    fn check_branch(&self, name: &str) -> Result<(), PortError>;
+    /// The branch a task gets that names none.
+    fn branch_for(&self, title: &str, id: Uuid) -> String;
+    /// Makes the worktree, or finds it made.
+    ///
+    /// # Errors
+    /// The base is missing, the branch is checked out elsewhere, or git failed.
+    fn prepare(&self, order: &WorktreeOrder) -> Result<WorktreeFacts, PortError>;
+    /// Keeps the work, then removes the worktree. One that is gone already is success.
+    ///
+    /// # Errors
+    /// It is not a linked worktree of ours, is locked, or its work could not be kept.
+    fn remove(
+        &self,
+        repository: &std::path::Path,
+        path: &std::path::Path,
+        snapshot: &str,
+    ) -> Result<RemovalFacts, PortError>;
+    /// Brings a removed worktree back.
+    ///
+    /// # Errors
+    /// The snapshot is gone, or its place is taken.
+    fn restore(
+        &self,
+        repository: &std::path::Path,
+        path: &std::path::Path,
+        snapshot: &str,
+    ) -> Result<PathBuf, PortError>;
+    /// Counts what differs from the commit it started from.
+    ///
+    /// # Errors
+    /// Git failed.
+    fn diff(&self, path: &std::path::Path, base_commit: &str) -> Result<DiffFacts, PortError>;
+    /// The texts that every session of this repository is told: the global fragment, then the project's.
+    fn fragments(&self, repository: &std::path::Path) -> Option<String>;
+}
+
+/// What writing a launch plan needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanOrder {
+    /// Whose.
+    pub session: SessionId,
+    /// Id of the conversation at its first start.
+    pub claude_session_id: String,
+    /// Secret token of the session.
+    pub token: String,
+    /// The worktree.
+    pub cwd: PathBuf,
+    /// The main checkout.
+    pub repository: PathBuf,
+    /// A short line.
+    pub title: String,
+    /// First prompt.
+    pub prompt: Option<String>,
+    /// Mode.
+    pub mode: Mode,
+    /// Model.
+    pub model: Option<String>,
+    /// Effort.
+    pub effort: Option<String>,
+    /// Permission mode.
+    pub permission_mode: Option<String>,
+    /// Added to the system prompt.
+    pub append_system_prompt: Option<String>,
+}
+
+/// What a report means.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// What to submit.
+    pub commands: Vec<Command>,
+    /// What changed in telemetry.
+    pub live: Option<LiveChange>,
+    /// The reporter waits for the answer to this.
+    pub waits_for: Option<AskId>,
+}
+
+/// A change of what is known of a session but not worth an event.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LiveChange {
+    /// Anything was heard at this time.
+    pub active_at: Option<Timestamp>,
+    /// The context window is so full, 0 to 100.
+    pub context_percent: Option<u8>,
+    /// The model.
+    pub model: Option<String>,
+    /// What it does at this moment, one line.
+    pub doing: Option<String>,
+    /// The account's five-hour allowance.
+    pub five_hour: Option<UsageWindow>,
+    /// The account's seven-day allowance.
+    pub seven_day: Option<UsageWindow>,
+    /// Files may have changed: count again.
+    pub recount: bool,
+    /// The transcript may have grown: read it.
+    pub read_transcript: bool,
+}
+
+/// Claude Code as an outside program.
+pub trait Agent: Send {
+    /// Foresees what would stand in the way of a launch: a dialog that a person must answer.
+    fn foresee(&self, order: &PlanOrder) -> Vec<String>;
+    /// Writes the launch plan.
+    ///
+    /// # Errors
+    /// No usable client, or the disk failed.
+    fn write_plan(&mut self, order: &PlanOrder) -> Result<(), PortError>;
+    /// Takes a report in.
+    fn hear(&mut self, report: &Report, at: Timestamp) -> Heard;
+    /// Looks at the client's registry of sessions, and says what that means for those that are known.
+    fn look(&mut self, at: Timestamp) -> Vec<Command>;
+    /// Reads what the transcript has new; the command that reports the usage, if it changed.
+    fn usage(&mut self, session: SessionId) -> Option<Command>;
+    /// Learns of a session that the log knows: at the start of the daemon, and when it is opened.
+    fn know(&mut self, known: KnownSession);
+    /// When a look is due although nothing happens, such as where a client was started and says nothing.
+    fn next_look(&self) -> Option<Timestamp>;
+    /// The text that the hook waiting for this ask prints once it was answered; none = nothing. Works before and
+    /// after [`Agent::answered`]. `text` is the reason or the answer; with several questions one line for each.
+    fn answer_text(
+        &mut self,
+        session: SessionId,
+        ask: AskId,
+        outcome: AskOutcome,
+        text: Option<&str>,
+    ) -> Option<String>;
+    /// An ask was answered through Claustre: it is not on the screen any more.
+    fn answered(&mut self, session: SessionId, ask: AskId);
+    /// The session is closed.
+    fn forget(&mut self, session: SessionId);
+    /// The directory whose changes are worth a [`Agent::look`].
+    fn registry(&self) -> Option<PathBuf>;
+}
+
+/// What the log knows of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnownSession {
+    /// Which.
+    pub session: SessionId,
+    /// The conversation.
+    pub claude_session_id: Option<String>,
+    /// The transcript.
+    pub transcript_path: Option<PathBuf>,
+    /// The client's process, while it runs.
+    pub client_pid: Option<u32>,
+    /// Since when it has been starting.
+    pub launched_at: Timestamp,
+    /// What it still asks.
+    pub asks: Vec<KnownAsk>,
+}
+
+/// An ask that the log knows as open.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnownAsk {
+    /// Which.
+    pub ask: AskId,
+    /// Its title.
+    pub title: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What opening a pane needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaneOrder {
+    /// Whose.
+    pub session: SessionId,
+    /// Name of the tab.
+    pub name: String,
+    /// The launcher.
+    pub argv: Vec<String>,
+    /// The worktree.
+    pub cwd: PathBuf,
+}
+
+/// A pane that was opened. What is not known yet, the launcher reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenedPane {
+    /// The Zellij session.
+    pub zellij_session: String,
+    /// The server's process.
+    pub server_pid: Option<u32>,
+    /// The terminal pane.
+    pub pane: Option<u32>,
+    /// Does it wait for a tab of its own?
+    pub background: bool,
+}
+
+/// Where a pane is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaneFacts {
+    /// The Zellij session.
+    pub zellij_session: String,
+    /// The server's process; 0 = not known.
+    pub server_pid: u32,
+    /// The terminal pane.
+    pub pane: u32,
+    /// Does it wait for a tab of its own?
+    pub background: bool,
+}
+
+/// Tabs and panes.
+pub trait Multiplexer: Send + Sync {
+    /// Opens a tab with the launcher, without moving the focus; in the background while nobody is attached.
+    ///
+    /// # Errors
+    /// No multiplexer can be had.
+    fn open(&self, order: &PaneOrder) -> Result<OpenedPane, PortError>;
+    /// Gives panes that run in the background their own tabs: terminal pane and name of each.
+    ///
+    /// # Errors
+    /// Nobody is attached, or the dashboard does not answer.
+    fn adopt(&self, zellij_session: &str, panes: &[(u32, String)]) -> Result<(), PortError>;
+    /// The server's process of a Zellij session whose dashboard answers.
+    fn server_of(&self, zellij_session: &str) -> Option<u32>;
+    /// Shows the pane.
+    ///
+    /// # Errors
+    /// It is gone, or nobody is attached.
+    fn focus(&self, pane: &PaneFacts) -> Result<(), PortError>;
+    /// Closes the pane's tab. One that is gone already is success.
+    ///
+    /// # Errors
+    /// The multiplexer does not answer.
+    fn close(&self, pane: &PaneFacts, name: &str) -> Result<(), PortError>;
+    /// Names the pane's tab.
+    ///
+    /// # Errors
+    /// It is gone.
+    fn rename(&self, pane: &PaneFacts, name: &str) -> Result<(), PortError>;
+    /// Writes bytes into the pane.
+    ///
+    /// # Errors
+    /// It is gone.
+    fn write(&self, pane: &PaneFacts, bytes: &[u8]) -> Result<(), PortError>;
+    /// Reads the pane's visible text.
+    ///
+    /// # Errors
+    /// It is gone.
+    fn read(&self, pane: &PaneFacts) -> Result<String, PortError>;
+    /// Shows a toast in every dashboard.
+    fn toast(&self, text: &str, error: bool);
+}
+
+/// The launchers of sessions.
+pub trait Launchers: Send + Sync {
+    /// The command of a session's pane.
+    fn argv(&self, session: SessionId) -> Vec<String>;
+    /// Tells a living launcher to start the client again, continuing the conversation. False: there is none.
+    ///
+    /// # Errors
+    /// It could not be told.
+    fn resume(&self, session: SessionId, launcher_pid: u32) -> Result<bool, PortError>;
+    /// Tells it to end the client, and with `resume` to start it again at once. False: there is none.
+    ///
+    /// # Errors
+    /// It could not be told.
+    fn end(&self, session: SessionId, launcher_pid: u32, resume: bool) -> Result<bool, PortError>;
+    /// Is this process the launcher of that session?
+    fn is_launcher(&self, session: SessionId, pid: u32) -> bool;
+    /// Is this process running?
+    fn is_alive(&self, pid: u32) -> bool;
+}
+
+/// Tells people.
+pub trait Notifier: Send + Sync {
+    /// Shows a line outside the dashboard.
+    fn notify(&self, text: &str);
+}

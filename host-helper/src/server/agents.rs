@@ -1,0 +1,347 @@
+//! What the agents themselves may do, by MCP: each only for its own session and task.
+
+use std::sync::Arc;
+
+use claustre_domain::{
+    command::{AgentState, Command, CreateTask, SessionCommand, TaskCommand},
+    event::{AskOutcome, Event, NewSubtask},
+    session::Session,
+    task::Task,
+};
+use claustre_protocol::{
+    ids::{AskId, SessionId, SubtaskId, TaskId},
+    model::AskKind,
+    rpc::{Fault, FaultCode},
+    status::{LogLevel, Priority},
+};
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{
+    api::Api,
+    mcp::backend::{McpBackend, TaskStep, TaskText},
+};
+
+/// The engine as agents see it.
+pub struct Agents {
+    /// Answers requests.
+    pub api: Arc<Api>,
+    /// Is this the session's token?
+    pub is_token: Arc<dyn Fn(SessionId, &str) -> bool + Send + Sync>,
+}
+
+impl Agents {
+    async fn session(&self, id: SessionId) -> Result<Session, Fault> {
+        self.api
+            .engine
+            .read(move |reader| reader.session(id))
+            .await?
+            .filter(Session::is_open)
+            .ok_or_else(|| Fault::new(FaultCode::Refused, "this session is closed", None))
+    }
+
+    async fn task(&self, id: SessionId) -> Result<Task, Fault> {
+        let task = self.session(id).await?.task.value();
+        let found = match task {
+            Some(task) => {
+                self.api
+                    .engine
+                    .read(move |reader| reader.task(task))
+                    .await?
+            }
+            None => None,
+        };
+        found.ok_or_else(|| {
+            Fault::new(
+                FaultCode::Refused,
+                "this session works on no task",
+                Some("report with claustre_status; the user sees it beside the session".into()),
+            )
+        })
+    }
+
+    async fn submit(&self, command: Command) -> Result<(), Fault> {
+        self.api.engine.submit(command, "agent").await.map(|_| ())
+    }
+}
+
+impl McpBackend for Agents {
+    async fn authenticate(&self, session: SessionId, token: &str) -> Option<()> {
+        let is_token = self.is_token.clone();
+        let token = token.to_owned();
+        let is_own = tokio::task::spawn_blocking(move || is_token(session, &token))
+            .await
+            .unwrap_or(false);
+        if !is_own {
+            return None;
+        }
+        self.session(session).await.ok().map(|_| ())
+    }
+
+    async fn report_state(
+        &self,
+        session: SessionId,
+        state: AgentState,
+        message: String,
+    ) -> Result<(), Fault> {
+        self.submit(Command::Session(SessionCommand::ReportState {
+            session,
+            state,
+            message,
+        }))
+        .await
+    }
+
+    async fn task_done(&self, session: SessionId, summary: String) -> Result<(), Fault> {
+        let task = self.task(session).await?.id;
+        self.submit(Command::Task(TaskCommand::ReportFinished {
+            task,
+            session,
+            summary,
+        }))
+        .await
+    }
+
+    /// Kept in the timeline: the transcript counts exactly, an agent only guesses.
+    async fn usage(
+        &self,
+        session: SessionId,
+        input_tokens: u64,
+        output_tokens: u64,
+        cost: Option<f64>,
+    ) -> Result<(), Fault> {
+        let cost = cost.map(|cost| format!(", ${cost:.4}")).unwrap_or_default();
+        self.note(
+            session,
+            "usage",
+            LogLevel::Info,
+            format!("the agent counts {input_tokens} tokens in, {output_tokens} out{cost}"),
+        )
+        .await
+    }
+
+    async fn log(&self, session: SessionId, level: LogLevel, message: String) -> Result<(), Fault> {
+        self.note(session, "log", level, message).await
+    }
+
+    async fn own_task(&self, session: SessionId) -> Result<TaskText, Fault> {
+        let task = self.task(session).await?;
+        Ok(TaskText {
+            title: task.title.value(),
+            description: task.description.value(),
+            status: task.status_now(),
+            steps: task
+                .steps()
+                .into_iter()
+                .map(|(id, step)| TaskStep {
+                    id,
+                    title: step.title().to_owned(),
+                    done: step.done.value(),
+                })
+                .collect(),
+            documents: Vec::new(),
+        })
+    }
+
+    async fn subtask_done(&self, session: SessionId, step: SubtaskId) -> Result<(), Fault> {
+        let task = self.task(session).await?.id;
+        self.submit(Command::Task(TaskCommand::CompleteSubtask {
+            task,
+            subtask: step,
+            done: true,
+        }))
+        .await
+    }
+
+    async fn subtask_add(&self, session: SessionId, title: String) -> Result<(), Fault> {
+        let task = self.task(session).await?.id;
+        let subtask = SubtaskId::new(self.api.engine.host.uuid());
+        self.submit(Command::Task(TaskCommand::AddSubtask {
+            task,
+            subtask,
+            title,
+        }))
+        .await
+    }
+
+    async fn ask(
+        &self,
+        session: SessionId,
+        question: String,
+        options: Vec<String>,
+    ) -> Result<String, Fault> {
+        let engine = &self.api.engine;
+        let ask = AskId::new(engine.host.uuid());
+        let mut advanced = engine.subscribe();
+        let detail = if options.is_empty() {
+            question.clone()
+        } else {
+            format!(
+                "{question}\n\n{}",
+                options
+                    .iter()
+                    .map(|option| format!("• {option}"))
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            )
+        };
+        self.submit(Command::Session(SessionCommand::ReportAsk {
+            session,
+            ask,
+            kind: AskKind::Question,
+            title: crate::text::one_line(&question, 200),
+            detail,
+            options,
+            answerable: true,
+            since: engine.host.now(),
+        }))
+        .await?;
+        let mut open = OpenQuestion {
+            api: self.api.clone(),
+            session,
+            ask: Some(ask),
+        };
+        let closed = loop {
+            match advanced.recv().await {
+                Ok(advanced) => {
+                    let found = advanced
+                        .events
+                        .iter()
+                        .find_map(|recorded| match &recorded.event {
+                            Event::SessionAskClosed {
+                                ask: closed,
+                                outcome,
+                                text,
+                                ..
+                            } if *closed == ask => Some((*outcome, text.clone())),
+                            _ => None,
+                        });
+                    if let Some(found) = found {
+                        break found;
+                    }
+                }
+                Err(RecvError::Lagged(_)) => {
+                    let known = engine.read(move |reader| reader.ask(ask)).await?;
+                    if let Some(known) = known
+                        && let Some(outcome) = known.outcome.get()
+                    {
+                        break (*outcome, known.text.value());
+                    }
+                }
+                Err(RecvError::Closed) => {
+                    return Err(Fault::new(
+                        FaultCode::Internal,
+                        "asking the user: the daemon is ending",
+                        None,
+                    ));
+                }
+            }
+        };
+        open.ask = None;
+        match closed {
+            (AskOutcome::Answered | AskOutcome::Approved, text) => {
+                Ok(text.unwrap_or_else(|| "yes".into()))
+            }
+            (AskOutcome::Denied, text) => {
+                Ok(text.unwrap_or_else(|| "The user does not want to answer.".into()))
+            }
+            (AskOutcome::Elsewhere | AskOutcome::Gone, _) => Err(Fault::new(
+                FaultCode::Refused,
+                "asking the user: the question was taken back",
+                None,
+            )),
+        }
+    }
+
+    async fn task_create(
+        &self,
+        session: SessionId,
+        title: String,
+        description: String,
+        steps: Vec<String>,
+    ) -> Result<TaskId, Fault> {
+        let project = self.session(session).await?.project().ok_or_else(|| {
+            Fault::new(
+                FaultCode::Refused,
+                "this session belongs to no project",
+                None,
+            )
+        })?;
+        let host = self.api.engine.host.clone();
+        let task = TaskId::new(host.uuid());
+        let defaults = &self.api.defaults;
+        self.submit(Command::Task(TaskCommand::Create(Box::new(CreateTask {
+            task,
+            project,
+            title,
+            description,
+            // A person decides whether it is done at all.
+            draft: true,
+            mode: defaults.mode,
+            priority: Priority::default(),
+            base: defaults.base.clone(),
+            branch: None,
+            push_mode: defaults.push_mode,
+            review_loop: false,
+            depends_on: Vec::new(),
+            model: None,
+            effort: None,
+            permission_mode: None,
+            budget_usd: None,
+            subtasks: steps
+                .into_iter()
+                .map(|title| NewSubtask {
+                    subtask: SubtaskId::new(host.uuid()),
+                    title,
+                })
+                .collect(),
+        }))))
+        .await?;
+        Ok(task)
+    }
+}
+
+impl Agents {
+    async fn note(
+        &self,
+        session: SessionId,
+        source: &str,
+        level: LogLevel,
+        text: String,
+    ) -> Result<(), Fault> {
+        let task = self.session(session).await?.task.value();
+        self.submit(Command::Task(TaskCommand::Note {
+            task,
+            session: Some(session),
+            source: source.into(),
+            level,
+            text,
+        }))
+        .await
+    }
+}
+
+/// A question that is taken back when the agent does not wait for its answer any more.
+struct OpenQuestion {
+    api: Arc<Api>,
+    session: SessionId,
+    ask: Option<AskId>,
+}
+
+impl Drop for OpenQuestion {
+    fn drop(&mut self) {
+        let Some(ask) = self.ask else {
+            return;
+        };
+        let (api, session) = (self.api.clone(), self.session);
+        tokio::spawn(async move {
+            let command = Command::Session(SessionCommand::ReportAskClosed {
+                session,
+                ask: Some(ask),
+                outcome: AskOutcome::Gone,
+            });
+            if let Err(fault) = api.engine.submit(command, "engine").await {
+                tracing::warn!(%fault, "taking a question back");
+            }
+        });
+    }
+}

@@ -1,0 +1,155 @@
+//! Requests about projects.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use claustre_domain::command::{Command, ProjectCommand};
+use claustre_protocol::{
+    ids::ProjectId,
+    model::Project,
+    request::{Done, ProjectAdd, ProjectEdit, ProjectList, ProjectShow, ProjectShown},
+    rpc::{Fault, FaultCode},
+    status::Word,
+};
+
+use super::{Api, done, present};
+use crate::{engine::port_fault, store::SessionFilter, text};
+
+/// Longest goal and owner, in characters.
+const LONGEST_LINE: usize = 400;
+
+impl Api {
+    pub(super) async fn project_add(&self, add: ProjectAdd, actor: &str) -> Result<Project, Fault> {
+        let workspace = self.workspace.clone();
+        let path = PathBuf::from(&add.path);
+        let facts = tokio::task::spawn_blocking(move || workspace.inspect(&path))
+            .await
+            .map_err(|error| {
+                Fault::new(
+                    FaultCode::Internal,
+                    format!("adding the project: {error}"),
+                    None,
+                )
+            })?
+            .map_err(port_fault)?;
+        if !add.base.is_empty() {
+            self.workspace.check_branch(&add.base).map_err(port_fault)?;
+        }
+        let project = ProjectId::new(self.engine.host.uuid());
+        let command = Command::Project(ProjectCommand::Add {
+            project,
+            name: add.name,
+            repo_path: facts.root.display().to_string(),
+            default_branch: if add.base.is_empty() {
+                facts.default_branch
+            } else {
+                add.base
+            },
+            goal: text::one_line(&add.goal, LONGEST_LINE),
+            owner: text::one_line(&add.owner, LONGEST_LINE),
+        });
+        self.engine.submit(command, actor).await?;
+        self.project_of(project).await
+    }
+
+    pub(super) async fn project_list(&self, list: ProjectList) -> Result<Vec<Project>, Fault> {
+        let machine = self.engine.machine;
+        self.engine
+            .read(move |reader| {
+                Ok(reader
+                    .projects()?
+                    .iter()
+                    .filter(|project| project.exists())
+                    .filter(|project| {
+                        list.status
+                            .is_none_or(|status| project.status.value() == status)
+                    })
+                    .filter_map(|project| present::project(project, machine))
+                    .collect())
+            })
+            .await
+    }
+
+    pub(super) async fn project_show(&self, show: ProjectShow) -> Result<ProjectShown, Fault> {
+        let project = self.find_project("showing the project", &show.of).await?;
+        let id = project.id;
+        let shown = self.project_of(id).await?;
+        let live = self.engine.live.clone();
+        self.engine
+            .read(move |reader| {
+                let names = present::project_names(reader)?;
+                let tasks: BTreeMap<String, u64> = reader
+                    .task_counts(Some(id))?
+                    .into_iter()
+                    .map(|(status, count)| (status.word().to_owned(), count))
+                    .collect();
+                let mut sessions = Vec::new();
+                for session in reader.sessions(SessionFilter {
+                    project: Some(id),
+                    open_only: true,
+                })? {
+                    sessions.extend(present::session(reader, &session, &names, &live)?);
+                }
+                let history = if show.history {
+                    Some(reader.events_of(id.uuid(), 100_000)?)
+                } else {
+                    None
+                };
+                Ok(ProjectShown {
+                    project: shown,
+                    tasks,
+                    sessions,
+                    history,
+                })
+            })
+            .await
+    }
+
+    pub(super) async fn project_edit(
+        &self,
+        edit: ProjectEdit,
+        actor: &str,
+    ) -> Result<Project, Fault> {
+        let project = self.find_project("changing the project", &edit.of).await?;
+        if let Some(base) = &edit.base {
+            self.workspace.check_branch(base).map_err(port_fault)?;
+        }
+        let command = Command::Project(ProjectCommand::Edit {
+            project: project.id,
+            name: edit.name,
+            goal: edit.goal.map(|goal| text::one_line(&goal, LONGEST_LINE)),
+            owner: edit.owner.map(|owner| text::one_line(&owner, LONGEST_LINE)),
+            default_branch: edit.base,
+            status: edit.status,
+        });
+        self.engine.submit(command, actor).await?;
+        self.project_of(project.id).await
+    }
+
+    pub(super) async fn project_remove(&self, named: &str, actor: &str) -> Result<Done, Fault> {
+        let project = self.find_project("removing the project", named).await?;
+        self.engine
+            .submit(
+                Command::Project(ProjectCommand::Remove {
+                    project: project.id,
+                }),
+                actor,
+            )
+            .await?;
+        Ok(done(format!(
+            "{} is off the list; its repository was not touched",
+            project.name.value()
+        )))
+    }
+
+    pub(super) async fn project_of(&self, id: ProjectId) -> Result<Project, Fault> {
+        let machine = self.engine.machine;
+        self.engine
+            .read(move |reader| {
+                Ok(reader
+                    .project(id)?
+                    .and_then(|project| present::project(&project, machine)))
+            })
+            .await?
+            .ok_or_else(|| Fault::new(FaultCode::NotFound, "reading the project: it is gone", None))
+    }
+}

@@ -1,0 +1,203 @@
+//! Requests about sessions.
+
+use claustre_domain::{
+    command::{Command, SessionCommand},
+    event::AskOutcome,
+    session::Session as SessionEntity,
+};
+use claustre_protocol::{
+    ids::{MessageId, SessionId},
+    model::Session,
+    request::{Decision, Done, Preview, SessionList, SessionNew, WithText},
+    rpc::{Fault, FaultCode},
+    status::Mode,
+};
+
+use super::{Api, done, present};
+use crate::{
+    engine::{effects, port_fault},
+    ports::{Multiplexer, PaneFacts, PortError},
+    store::SessionFilter,
+    text,
+};
+
+/// Longest message or answer, in characters.
+const LONGEST_MESSAGE: usize = 1_000_000;
+
+impl Api {
+    pub(super) async fn session_list(&self, list: SessionList) -> Result<Vec<Session>, Fault> {
+        let project = match &list.project {
+            Some(named) => Some(self.find_project("listing sessions", named).await?.id),
+            None => None,
+        };
+        self.sessions(SessionFilter {
+            project,
+            open_only: !list.all,
+        })
+        .await
+    }
+
+    pub(super) async fn sessions(&self, filter: SessionFilter) -> Result<Vec<Session>, Fault> {
+        let live = self.engine.live.clone();
+        self.engine
+            .read(move |reader| {
+                let names = present::project_names(reader)?;
+                let mut shown = Vec::new();
+                for session in reader.sessions(filter)? {
+                    shown.extend(present::session(reader, &session, &names, &live)?);
+                }
+                Ok(shown)
+            })
+            .await
+    }
+
+    pub(super) async fn session_show(&self, named: &str) -> Result<Session, Fault> {
+        let session = self.find_session("showing the session", named).await?;
+        self.session_of(session.id).await
+    }
+
+    pub(super) async fn session_new(&self, new: SessionNew, actor: &str) -> Result<Session, Fault> {
+        let project = self.find_project("opening a session", &new.project).await?;
+        let short = self.engine.host.uuid().simple().to_string();
+        let branch = new
+            .branch
+            .filter(|branch| !branch.is_empty())
+            .unwrap_or_else(|| format!("explore/{}", short.get(..8).unwrap_or(&short)));
+        let prompt = new
+            .prompt
+            .map(|prompt| text::sanitise(&prompt, LONGEST_MESSAGE))
+            .filter(|prompt| !prompt.trim().is_empty());
+        let mode = if prompt.is_some() {
+            Mode::Supervised
+        } else {
+            Mode::Exploration
+        };
+        let title = prompt
+            .as_deref()
+            .map_or_else(|| branch.clone(), |prompt| text::one_line(prompt, 80));
+        let mut open = self.open_session(project.id, title, branch, mode)?;
+        open.base = new.base.filter(|base| !base.is_empty());
+        if let Some(base) = &open.base {
+            self.workspace.check_branch(base).map_err(port_fault)?;
+        }
+        open.prompt = prompt;
+        let session = open.session;
+        self.order_session(session, SessionCommand::Open(Box::new(open)), actor)
+            .await
+    }
+
+    pub(super) async fn session_close(&self, named: &str, actor: &str) -> Result<Session, Fault> {
+        let session = self.find_session("closing the session", named).await?.id;
+        self.order_session(session, SessionCommand::Close { session }, actor)
+            .await
+    }
+
+    pub(super) async fn session_resume(&self, named: &str, actor: &str) -> Result<Session, Fault> {
+        let session = self.find_session("resuming the session", named).await?.id;
+        self.order_session(session, SessionCommand::Resume { session }, actor)
+            .await
+    }
+
+    pub(super) async fn session_restart(&self, named: &str, actor: &str) -> Result<Session, Fault> {
+        let session = self.find_session("restarting the session", named).await?.id;
+        self.order_session(session, SessionCommand::Restart { session }, actor)
+            .await
+    }
+
+    pub(super) async fn session_send(&self, with: WithText, actor: &str) -> Result<Session, Fault> {
+        let session = self.find_session("sending a message", &with.of).await?.id;
+        let command = SessionCommand::Send {
+            session,
+            message: MessageId::new(self.engine.host.uuid()),
+            text: text::sanitise(&with.text, LONGEST_MESSAGE),
+            from: actor.to_owned(),
+        };
+        self.order_session(session, command, actor).await
+    }
+
+    pub(super) async fn session_answer(
+        &self,
+        decision: Decision,
+        outcome: AskOutcome,
+        actor: &str,
+    ) -> Result<Session, Fault> {
+        let session = self
+            .find_session("answering the session", &decision.of)
+            .await?
+            .id;
+        let command = SessionCommand::Answer {
+            session,
+            ask: decision.ask,
+            outcome,
+            text: decision
+                .text
+                .map(|answer| text::sanitise(&answer, LONGEST_MESSAGE)),
+        };
+        self.order_session(session, command, actor).await
+    }
+
+    pub(super) async fn session_preview(&self, named: &str) -> Result<Preview, Fault> {
+        let session = self.find_session("reading the pane", named).await?;
+        let read = self
+            .on_pane("reading the pane", &session, |multiplexer, pane| {
+                multiplexer.read(pane)
+            })
+            .await?;
+        Ok(Preview {
+            text: text::sanitise(&read, 200_000),
+        })
+    }
+
+    pub(super) async fn session_focus(&self, named: &str) -> Result<Done, Fault> {
+        let session = self.find_session("going to the session", named).await?;
+        self.on_pane("going to the session", &session, |multiplexer, pane| {
+            multiplexer.focus(pane)
+        })
+        .await?;
+        Ok(done(format!("at {}", session.tab_name())))
+    }
+
+    async fn on_pane<T: Send + 'static>(
+        &self,
+        doing: &str,
+        session: &SessionEntity,
+        act: impl FnOnce(&dyn Multiplexer, &PaneFacts) -> Result<T, PortError> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let pane = session.pane.get().map(effects::facts).ok_or_else(|| {
+            Fault::new(
+                FaultCode::Refused,
+                format!("{doing}: {} has no pane yet", session.tab_name()),
+                Some("wait until it has started, or resume it with R".into()),
+            )
+        })?;
+        let multiplexer = self.multiplexer.clone();
+        tokio::task::spawn_blocking(move || act(multiplexer.as_ref(), &pane))
+            .await
+            .map_err(|error| Fault::new(FaultCode::Internal, format!("{doing}: {error}"), None))?
+            .map_err(port_fault)
+    }
+
+    pub(super) async fn session_of(&self, id: SessionId) -> Result<Session, Fault> {
+        let live = self.engine.live.clone();
+        self.engine
+            .read(move |reader| {
+                let names = present::project_names(reader)?;
+                match reader.session(id)? {
+                    Some(session) => present::session(reader, &session, &names, &live),
+                    None => Ok(None),
+                }
+            })
+            .await?
+            .ok_or_else(|| Fault::new(FaultCode::NotFound, "reading the session: it is gone", None))
+    }
+
+    async fn order_session(
+        &self,
+        session: SessionId,
+        command: SessionCommand,
+        actor: &str,
+    ) -> Result<Session, Fault> {
+        self.engine.submit(Command::Session(command), actor).await?;
+        self.session_of(session).await
+    }
+}

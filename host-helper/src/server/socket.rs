@@ -1,0 +1,372 @@
+//! `run/daemon.sock`: JSON-RPC 2.0, one message a line, for the CLI, hooks and launchers.
+
+use std::sync::{Arc, mpsc};
+
+use claustre_protocol::{
+    BUILD, PROTOCOL,
+    hook::{REPORT_METHOD, Report, ReportAnswer},
+    ids::SessionId,
+    request::{EventsWatch, Request},
+    rpc::{Answer, Call, Fault, FaultCode, Hello, JsonRpc, MAX_LINE},
+};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{UnixListener, UnixStream, unix::OwnedReadHalf},
+    sync::{Semaphore, mpsc as channel},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::api::Api;
+use crate::engine::reports::{self, Input, Reported};
+
+/// At most so many connections at once; a further one waits for a place.
+const MOST_CONNECTIONS: usize = 1_024;
+/// Answers and notifications that may wait for a slow reader before it is cut off.
+const WAITING_LINES: usize = 1_024;
+
+/// What a connection needs.
+pub struct Server {
+    /// Answers requests.
+    pub api: Arc<Api>,
+    /// Takes reports.
+    pub reports: mpsc::SyncSender<Input>,
+    /// Is this the session's token?
+    pub is_token: Arc<dyn Fn(SessionId, &str) -> bool + Send + Sync>,
+}
+
+impl Server {
+    /// Serves until cancelled, then waits for what is under way.
+    pub async fn run(self: Arc<Self>, listener: UnixListener, stop: CancellationToken) {
+        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let tasks = TaskTracker::new();
+        let own_uid = rustix::process::geteuid().as_raw();
+        loop {
+            let stream = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(error) => {
+                        tracing::warn!(%error, "accepting a connection");
+                        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                        continue;
+                    }
+                },
+            };
+            match stream.peer_cred() {
+                Ok(peer) if peer.uid() == own_uid => {}
+                _ => {
+                    tracing::warn!("a connection of another user was refused");
+                    continue;
+                }
+            }
+            let Ok(place) = places.clone().acquire_owned().await else {
+                break;
+            };
+            let server = self.clone();
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = server.serve(stream) => {}
+                    // What was stored is stored; whoever waits for an answer asks again.
+                    () = stopped_for_a_while(stop) => {}
+                }
+                drop(place);
+            });
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    async fn serve(self: &Arc<Self>, stream: UnixStream) {
+        let (read, mut write) = stream.into_split();
+        let (lines, mut outgoing) = channel::channel::<String>(WAITING_LINES);
+        let writer = tokio::spawn(async move {
+            while let Some(mut line) = outgoing.recv().await {
+                line.push('\n');
+                if write.write_all(line.as_bytes()).await.is_err() {
+                    break;
+                }
+            }
+        });
+        let mut reader = BufReader::new(read);
+        let mut actor = None;
+        while let Some(line) = next_line(&mut reader).await {
+            match line {
+                Ok(line) => {
+                    if !self.take(&line, &mut actor, &lines, &mut reader).await {
+                        break;
+                    }
+                }
+                Err(fault) => {
+                    say(&lines, &Answer::fault(None, fault)).await;
+                    break;
+                }
+            }
+        }
+        drop(lines);
+        // The last answer must reach a client that has closed its side for writing.
+        if let Err(error) = writer.await {
+            tracing::debug!(%error, "a connection's writer ended badly");
+        }
+    }
+
+    /// Answers one line. False: the connection ends.
+    async fn take(
+        self: &Arc<Self>,
+        line: &str,
+        actor: &mut Option<String>,
+        lines: &channel::Sender<String>,
+        reader: &mut BufReader<OwnedReadHalf>,
+    ) -> bool {
+        let call: Call = match serde_json::from_str(line) {
+            Ok(call) => call,
+            Err(error) => {
+                let fault = Fault::new(
+                    FaultCode::Parse,
+                    format!("reading a message: {error}"),
+                    None,
+                );
+                return say(lines, &Answer::fault(None, fault)).await;
+            }
+        };
+        let id = call.id;
+        let Some(known) = actor.clone() else {
+            let (answer, program) = greet(&call);
+            *actor = program;
+            let is_greeted = actor.is_some();
+            return say(lines, &answer).await && is_greeted;
+        };
+        let outcome = match call.method.as_str() {
+            REPORT_METHOD => self.take_report(call.params, reader).await,
+            "events.watch" => {
+                let watch = serde_json::from_value::<EventsWatch>(call.params).unwrap_or_default();
+                say(
+                    lines,
+                    &Answer::result(
+                        id.unwrap_or_default(),
+                        serde_json::json!({ "message": "watching" }),
+                    ),
+                )
+                .await;
+                self.watch(watch, lines, reader).await;
+                return false;
+            }
+            _ => match Request::from_call(&call.method, call.params) {
+                Ok(request) => {
+                    let who = if known == "cli" {
+                        "user"
+                    } else {
+                        known.as_str()
+                    };
+                    self.api.handle(request, who).await
+                }
+                Err(error) => Err(unknown_call(&call.method, &error)),
+            },
+        };
+        match (id, outcome) {
+            (Some(id), Ok(result)) => say(lines, &Answer::result(id, result)).await,
+            (Some(id), Err(fault)) => say(lines, &Answer::fault(Some(id), fault)).await,
+            (None, _) => true,
+        }
+    }
+
+    async fn take_report(
+        &self,
+        params: Value,
+        reader: &mut BufReader<OwnedReadHalf>,
+    ) -> Result<Value, Fault> {
+        let report: Report = serde_json::from_value(params).map_err(|error| {
+            Fault::new(
+                FaultCode::InvalidParams,
+                format!("reading a report: {error}"),
+                None,
+            )
+        })?;
+        if !(self.is_token)(report.session, &report.token) {
+            return Err(Fault::new(
+                FaultCode::Refused,
+                format!(
+                    "taking a report: this is not the token of session {}",
+                    report.session.short()
+                ),
+                None,
+            ));
+        }
+        match reports::report(&self.reports, report).await? {
+            Reported::Stored => answer(None),
+            Reported::Waiting(answered) => tokio::select! {
+                // The client gave up on its hook: nobody reads the answer any more.
+                _ = reader.fill_buf() => answer(None),
+                text = answered => answer(text.unwrap_or_default()),
+            },
+        }
+    }
+
+    /// Sends events until the reader goes away.
+    async fn watch(
+        &self,
+        watch: EventsWatch,
+        lines: &channel::Sender<String>,
+        reader: &mut BufReader<OwnedReadHalf>,
+    ) {
+        let engine = &self.api.engine;
+        let mut position = engine.position();
+        let mut at = watch.after.unwrap_or_else(|| *position.borrow());
+        loop {
+            let after = at;
+            let Ok(events) = engine
+                .read(move |reader| reader.events_after(after, 500))
+                .await
+            else {
+                return;
+            };
+            let got_all = events.len() < 500;
+            for (local, event) in events {
+                at = local;
+                let Ok(params) = serde_json::to_value(&event) else {
+                    continue;
+                };
+                let call = Call {
+                    jsonrpc: JsonRpc::V2,
+                    id: None,
+                    method: "event".into(),
+                    params,
+                };
+                let Ok(line) = serde_json::to_string(&call) else {
+                    continue;
+                };
+                if lines.send(line).await.is_err() {
+                    return;
+                }
+            }
+            if got_all {
+                tokio::select! {
+                    changed = position.changed() => if changed.is_err() { return },
+                    _ = reader.fill_buf() => return,
+                }
+            }
+        }
+    }
+}
+
+async fn stopped_for_a_while(stop: CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+}
+
+fn answer(print: Option<String>) -> Result<Value, Fault> {
+    serde_json::to_value(ReportAnswer { print }).map_err(|error| {
+        Fault::new(
+            FaultCode::Internal,
+            format!("answering a hook: {error}"),
+            None,
+        )
+    })
+}
+
+/// Answers the first call of a connection; the program's name, if the two understand each other.
+fn greet(call: &Call) -> (Answer, Option<String>) {
+    let refuse = |code, message: String, hint: Option<String>| {
+        (
+            Answer::fault(call.id, Fault::new(code, message, hint)),
+            None,
+        )
+    };
+    if call.method != "hello" {
+        return refuse(
+            FaultCode::InvalidCall,
+            "greeting: the first call must be hello".into(),
+            None,
+        );
+    }
+    let hello: Hello = match serde_json::from_value(call.params.clone()) {
+        Ok(hello) => hello,
+        Err(error) => return refuse(FaultCode::InvalidParams, format!("greeting: {error}"), None),
+    };
+    if !PROTOCOL.understands(hello.protocol) {
+        return refuse(
+            FaultCode::Version,
+            format!(
+                "greeting: this daemon is version {BUILD} (protocol {}.{}), {} is version {} (protocol {}.{})",
+                PROTOCOL.major,
+                PROTOCOL.minor,
+                hello.program,
+                hello.build,
+                hello.protocol.major,
+                hello.protocol.minor
+            ),
+            Some("claustre daemon restart".into()),
+        );
+    }
+    let own = Hello {
+        protocol: PROTOCOL,
+        build: BUILD.into(),
+        program: "daemon".into(),
+        pid: std::process::id(),
+    };
+    match serde_json::to_value(own) {
+        Ok(result) => (
+            Answer::result(call.id.unwrap_or_default(), result),
+            Some(hello.program),
+        ),
+        Err(error) => refuse(FaultCode::Internal, format!("greeting: {error}"), None),
+    }
+}
+
+fn unknown_call(method: &str, error: &serde_json::Error) -> Fault {
+    let text = error.to_string();
+    if text.contains("unknown variant") {
+        Fault::new(
+            FaultCode::UnknownMethod,
+            format!(
+                "answering: there is no method '{}'",
+                crate::text::one_line(method, 60)
+            ),
+            Some("the daemon may be older than this program: claustre daemon restart".into()),
+        )
+    } else {
+        Fault::new(
+            FaultCode::InvalidParams,
+            format!(
+                "answering {}: {}",
+                crate::text::one_line(method, 60),
+                crate::text::one_line(&text, 200)
+            ),
+            None,
+        )
+    }
+}
+
+async fn say(lines: &channel::Sender<String>, answer: &Answer) -> bool {
+    match serde_json::to_string(answer) {
+        Ok(line) => lines.send(line).await.is_ok(),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            false
+        }
+    }
+}
+
+/// The next line; none at the end, a fault where it is too long or no text.
+async fn next_line(reader: &mut BufReader<OwnedReadHalf>) -> Option<Result<String, Fault>> {
+    let mut line = Vec::new();
+    let limit = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
+    match (&mut *reader)
+        .take(limit + 1)
+        .read_until(b'\n', &mut line)
+        .await
+    {
+        Ok(0) | Err(_) => None,
+        Ok(_) if line.len() > MAX_LINE => Some(Err(Fault::new(
+            FaultCode::InvalidCall,
+            format!("reading a message: it is longer than {MAX_LINE} bytes"),
+            None,
+        ))),
+        Ok(_) => {
+            Some(String::from_utf8(line).map_err(|_| {
+                Fault::new(FaultCode::Parse, "reading a message: it is not UTF-8", None)
+            }))
+        }
+    }
+}

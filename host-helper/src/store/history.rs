@@ -1,0 +1,225 @@
+//! Reading the log and the timelines.
+
+use std::collections::BTreeSet;
+
+use claustre_domain::entity::{EntityRef, touched};
+use claustre_domain::time::{Hlc, Reading};
+use claustre_protocol::{
+    ids::{EventId, MachineId, ProjectId, SessionId, TaskId},
+    model::{StoredEvent, Update},
+    status::{LogLevel, Word},
+    time::Timestamp,
+};
+use rusqlite::{Row, params};
+use uuid::Uuid;
+
+use super::{
+    Reader, StoreError,
+    codec::{self, Decoded, EVENT_COLUMNS, RawEvent},
+    reader::limited,
+};
+
+/// Whose timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimelineOf {
+    /// A task's.
+    Task(TaskId),
+    /// A session's.
+    Session(SessionId),
+}
+
+impl From<TaskId> for TimelineOf {
+    fn from(task: TaskId) -> Self {
+        Self::Task(task)
+    }
+}
+
+impl From<SessionId> for TimelineOf {
+    fn from(session: SessionId) -> Self {
+        Self::Session(session)
+    }
+}
+
+/// What was kept of a removed worktree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Its session.
+    pub session: SessionId,
+    /// The project.
+    pub project: ProjectId,
+    /// Its branch.
+    pub branch: String,
+    /// The git ref that keeps its work.
+    pub snapshot: String,
+    /// The task it was for.
+    pub task: Option<TaskId>,
+    /// When it was removed.
+    pub at: Timestamp,
+}
+
+impl Reader {
+    /// A timeline, newest first.
+    ///
+    /// # Errors
+    /// SQLite refuses.
+    pub fn updates(
+        &self,
+        of: impl Into<TimelineOf>,
+        limit: usize,
+    ) -> Result<Vec<Update>, StoreError> {
+        const COLUMNS: &str = "events.uuid, updates.task, updates.session, updates.source, updates.text, updates.level,
+            updates.wall_ms, updates.counter, events.machine_id";
+        let (column, id) = match of.into() {
+            TimelineOf::Task(task) => ("task", task.uuid()),
+            TimelineOf::Session(session) => ("session", session.uuid()),
+        };
+        self.rows(
+            "reading a timeline",
+            &format!(
+                "SELECT {COLUMNS} FROM updates JOIN events USING (local_id) WHERE updates.{column} = ?1
+                 ORDER BY updates.wall_ms DESC, updates.counter DESC, updates.local_id DESC LIMIT ?2"
+            ),
+            params![id.to_string(), limited(limit)],
+            update,
+        )
+    }
+
+    /// The events after a position, oldest first, each with its own position.
+    ///
+    /// # Errors
+    /// SQLite refuses.
+    pub fn events_after(
+        &self,
+        position: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, StoredEvent)>, StoreError> {
+        Ok(self
+            .raw_events_after(position, limit)?
+            .into_iter()
+            .map(|(position, raw)| (position, raw.stored()))
+            .collect())
+    }
+
+    /// As [`Reader::events_after`], as they travel to other hosts.
+    ///
+    /// # Errors
+    /// SQLite refuses.
+    pub fn raw_events_after(
+        &self,
+        position: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, RawEvent)>, StoreError> {
+        self.rows(
+            "reading the log",
+            &format!(
+                "SELECT local_id, {EVENT_COLUMNS} FROM events WHERE local_id > ?1 ORDER BY local_id LIMIT ?2"
+            ),
+            params![position, limited(limit)],
+            |row| Ok((row.get(0)?, RawEvent::from_row(row, 1)?)),
+        )
+    }
+
+    /// The events that are mainly about one entity, newest first.
+    ///
+    /// # Errors
+    /// SQLite refuses.
+    pub fn events_of(&self, subject: Uuid, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
+        self.rows(
+            "reading the log",
+            &format!(
+                "SELECT {EVENT_COLUMNS} FROM events WHERE subject = ?1 ORDER BY local_id DESC LIMIT ?2"
+            ),
+            params![subject.to_string(), limited(limit)],
+            |row| Ok(RawEvent::from_row(row, 0)?.stored()),
+        )
+    }
+
+    /// The entities that the events after a position were folded into.
+    ///
+    /// # Errors
+    /// SQLite refuses.
+    pub fn changed_since(&self, position: i64) -> Result<Vec<EntityRef>, StoreError> {
+        let mut buffer = String::new();
+        let found: Vec<Vec<EntityRef>> = self.rows(
+            "reading what changed",
+            "SELECT event_type, version, payload FROM events WHERE local_id > ?1 ORDER BY local_id",
+            [position],
+            |row| {
+                let decoded = codec::decode(
+                    row.get_ref(0)?.as_str()?,
+                    row.get(1)?,
+                    row.get_ref(2)?.as_str()?,
+                    &mut buffer,
+                );
+                Ok(match decoded {
+                    Decoded::Known(event) => touched(&event),
+                    Decoded::Unknown(_) => Vec::new(),
+                })
+            },
+        )?;
+        let unique: BTreeSet<EntityRef> = found.into_iter().flatten().collect();
+        Ok(unique.into_iter().collect())
+    }
+
+    /// The task that was deleted last and is still deleted.
+    ///
+    /// # Errors
+    /// SQLite refuses.
+    pub fn last_deleted_task(&self) -> Result<Option<TaskId>, StoreError> {
+        self.one(
+            "looking for the last deleted task",
+            "SELECT events.subject FROM events JOIN tasks ON tasks.id = events.subject
+             WHERE events.event_type = 'task_deleted' AND tasks.deleted = 1 ORDER BY events.local_id DESC LIMIT 1",
+            [],
+            |row| Ok(TaskId::new(codec::uuid_column(row, 0)?)),
+        )
+    }
+
+    /// What was kept of removed worktrees and not brought back, newest first.
+    ///
+    /// # Errors
+    /// SQLite refuses, or a row cannot be read.
+    pub fn snapshots(&self) -> Result<Vec<Snapshot>, StoreError> {
+        self.rows(
+            "reading the snapshots",
+            "SELECT sessions.id, sessions.project, sessions.branch, sessions.snapshot,
+                 coalesce(sessions.task, json_extract(sessions.state, '$.opened.task')),
+                 (SELECT wall_ms FROM events WHERE event_type = 'worktree_removed' AND subject = sessions.id
+                  ORDER BY local_id DESC LIMIT 1) AS at
+             FROM sessions WHERE snapshot IS NOT NULL AND project IS NOT NULL ORDER BY at DESC, sessions.id",
+            [],
+            |row| {
+                Ok(Snapshot {
+                    session: SessionId::new(codec::uuid_column(row, 0)?),
+                    project: ProjectId::new(codec::uuid_column(row, 1)?),
+                    branch: row.get(2)?,
+                    snapshot: row.get(3)?,
+                    task: codec::optional_uuid_column(row, 4)?.map(TaskId::new),
+                    at: Timestamp::from_millis(row.get::<_, Option<i64>>(5)?.unwrap_or_default()),
+                })
+            },
+        )
+    }
+}
+
+fn update(row: &Row<'_>) -> rusqlite::Result<Update> {
+    let level: String = row.get(5)?;
+    let reading = Reading {
+        wall_ms: row.get(6)?,
+        counter: row.get(7)?,
+    };
+    let hlc = Hlc {
+        reading,
+        machine: MachineId::new(codec::uuid_column(row, 8)?),
+    };
+    Ok(Update {
+        id: EventId::new(codec::uuid_column(row, 0)?),
+        task_id: codec::optional_uuid_column(row, 1)?.map(TaskId::new),
+        session_id: codec::optional_uuid_column(row, 2)?.map(SessionId::new),
+        source: row.get(3)?,
+        payload: row.get(4)?,
+        level: LogLevel::parse_word(&level).unwrap_or_default(),
+        hlc: hlc.to_string(),
+        created_at: Timestamp::from_millis(reading.wall_ms),
+    })
+}

@@ -1,0 +1,82 @@
+//! Opening connections to the store, with all that keeps it safe.
+
+use std::{path::Path, time::Duration};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::StoreError;
+
+/// The first SQLite without the bug that a reset of the write-ahead log could lose data.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+const BUSY_TIMEOUT: Duration = Duration::from_millis(5000);
+const LARGEST_IDLE_LOG: i64 = 64 * 1024 * 1024;
+const STATEMENTS: usize = 64;
+/// Pages of the write-ahead log before it is moved into the file: 16 MB, so that this is rare beside the commits.
+const CHECKPOINT_PAGES: i64 = 4000;
+/// In KiB, as SQLite takes it: the pages of the log's indexes that a day's work touches.
+const WRITER_CACHE: i64 = -8192;
+
+pub(super) fn refuse_old_sqlite(number: i32, name: &str) -> Result<(), StoreError> {
+    if number < OLDEST_SQLITE {
+        return Err(StoreError::OldSqlite { found: name.into() });
+    }
+    Ok(())
+}
+
+/// The connection that writes. The file exists already.
+pub(super) fn for_writing(path: &Path) -> Result<Connection, StoreError> {
+    refuse_old_sqlite(rusqlite::version_number(), rusqlite::version())?;
+    let doing = || format!("opening the store {}", path.display());
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )
+    .map_err(StoreError::doing(doing()))?;
+    connection
+        .busy_timeout(BUSY_TIMEOUT)
+        .and_then(|()| {
+            // FULL: what was acknowledged may already have been told to others, and must survive a power loss.
+            connection
+                .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))
+        })
+        .and_then(|_| connection.pragma_update(None, "synchronous", "FULL"))
+        .and_then(|()| connection.pragma_update(None, "foreign_keys", true))
+        .and_then(|()| connection.pragma_update(None, "temp_store", "MEMORY"))
+        .and_then(|()| connection.pragma_update(None, "cache_size", WRITER_CACHE))
+        .and_then(|()| {
+            connection.pragma_update_and_check(
+                None,
+                "wal_autocheckpoint",
+                CHECKPOINT_PAGES,
+                |row| row.get::<_, i64>(0),
+            )
+        })
+        .and_then(|_| {
+            connection.pragma_update_and_check(
+                None,
+                "journal_size_limit",
+                LARGEST_IDLE_LOG,
+                |row| row.get::<_, i64>(0),
+            )
+        })
+        .map_err(StoreError::doing(doing()))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+/// A connection that only reads.
+pub(super) fn for_reading(path: &Path) -> Result<Connection, StoreError> {
+    let doing = || format!("opening the store {} for reading", path.display());
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )
+    .map_err(StoreError::doing(doing()))?;
+    connection
+        .busy_timeout(BUSY_TIMEOUT)
+        .and_then(|()| connection.pragma_update(None, "query_only", true))
+        .map_err(StoreError::doing(doing()))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
