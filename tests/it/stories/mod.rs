@@ -1,0 +1,4 @@
+//! Stories of whole days with Claustre, on real parts: real git, a real Zellij, the real helper, and a client.
+
+mod support;
+mod two_projects_three_tasks;
