@@ -8,7 +8,10 @@ use std::collections::{BTreeSet, VecDeque};
 
 use claustre_protocol::{
     BUILD, PROTOCOL,
-    link::{ActionResult, DownLine, FromPlugin, HEARTBEAT_MILLIS, MAX_UP_LINE, Opening, PaneAction, ToPlugin, UpLine},
+    link::{
+        ActionResult, DownLine, FromPlugin, HEARTBEAT_MILLIS, MAX_UP_LINE, Opening, PaneAction,
+        ToPlugin, UpLine,
+    },
     request::Request,
     rpc::{Fault, FaultCode},
 };
@@ -147,7 +150,11 @@ impl Link {
             None => self.awaits_reset = true,
         }
         self.next_line = Some(line.seq.saturating_add(1));
-        if line.target.as_deref().is_none_or(|target| target == self.name) {
+        if line
+            .target
+            .as_deref()
+            .is_none_or(|target| target == self.name)
+        {
             self.take(line.body, now, &mut effects);
         }
         effects
@@ -156,7 +163,11 @@ impl Link {
     /// A request of the dashboard.
     pub fn ask(&mut self, id: u64, request: Box<Request>) -> Vec<LinkEffect> {
         if !self.welcomed {
-            return vec![refuse(id, FaultCode::Busy, "asking the daemon: it is not connected yet")];
+            return vec![refuse(
+                id,
+                FaultCode::Busy,
+                "asking the daemon: it is not connected yet",
+            )];
         }
         let body = FromPlugin::Ask { id, request };
         match self.encode(body) {
@@ -179,7 +190,9 @@ impl Link {
             self.outcomes.pop_front();
         }
         self.outcomes.push_back((action, outcome.clone()));
-        self.encode(FromPlugin::Acted { action, outcome }).into_iter().collect()
+        self.encode(FromPlugin::Acted { action, outcome })
+            .into_iter()
+            .collect()
     }
 
     /// A terminal pane closed. Only the leader tells.
@@ -187,7 +200,9 @@ impl Link {
         if !(self.welcomed && self.leader) {
             return Vec::new();
         }
-        self.encode(FromPlugin::PaneClosed { pane }).into_iter().collect()
+        self.encode(FromPlugin::PaneClosed { pane })
+            .into_iter()
+            .collect()
     }
 
     /// Zellij says which client is attached; told with the next heartbeat, or at once if it changed.
@@ -229,7 +244,9 @@ impl Link {
 
     fn take(&mut self, body: ToPlugin, now: u64, effects: &mut Vec<LinkEffect>) {
         match body {
-            ToPlugin::Welcome { leader, mismatch, .. } => {
+            ToPlugin::Welcome {
+                leader, mismatch, ..
+            } => {
                 self.leader = leader;
                 self.welcomed = mismatch.is_none();
                 let state = mismatch.map_or(LinkState::Up, LinkState::Mismatch);
@@ -257,7 +274,9 @@ impl Link {
                     effects.push(LinkEffect::Deliver(Msg::Reply { id, outcome }));
                 }
             }
-            ToPlugin::Toast { text, error } => effects.push(LinkEffect::Deliver(Msg::Toast { text, error })),
+            ToPlugin::Toast { text, error } => {
+                effects.push(LinkEffect::Deliver(Msg::Toast { text, error }))
+            }
             ToPlugin::Ping { pipe } => {
                 if let Some(pipe) = pipe {
                     self.learn_pipe(&pipe, effects);

@@ -233,7 +233,7 @@ async fn serve(
 
     // Front ends.
     let minting = tokens.clone();
-    let shown_links = links.clone();
+    let (linking, shown_links) = (links.clone(), links.clone());
     let api = Arc::new(Api {
         engine: engine.clone(),
         workspace,
@@ -250,6 +250,12 @@ async fn serve(
         started_at,
         stop: stop.clone(),
         mint_token: Arc::new(move |session| minting.mint(session)),
+        link: Arc::new(move |session, server_pid| {
+            linking.ensure(LinkKey {
+                session,
+                server_pid,
+            });
+        }),
         links: Arc::new(move || {
             shown_links
                 .all()
@@ -279,17 +285,10 @@ async fn serve(
     });
     let mcp_listener = UnixListener::from_std(lock.bind(&paths.mcp_socket())?)?;
     tasks.spawn(mcp::socket::serve(mcp_listener, agents, stop.clone()));
-    let linking = links.clone();
     let server = Arc::new(Server {
         api,
         reports: reports.clone(),
         is_token,
-        link: Arc::new(move |session, server_pid| {
-            linking.ensure(LinkKey {
-                session,
-                server_pid,
-            });
-        }),
     });
     let listener = UnixListener::from_std(lock.bind(&paths.daemon_socket())?)?;
     tasks.spawn(server.run(listener, stop.clone()));

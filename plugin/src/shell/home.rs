@@ -33,7 +33,8 @@ pub struct Home {
 impl Shell {
     /// The key binding: shows a hidden dashboard, focuses one that is in the background, hides one that has the focus.
     pub(super) fn toggle(&mut self) {
-        let focused = get_focused_pane_info().is_ok_and(|(_, pane)| pane == PaneId::Plugin(self.ids.plugin_id));
+        let focused = get_focused_pane_info()
+            .is_ok_and(|(_, pane)| pane == PaneId::Plugin(self.ids.plugin_id));
         if self.home.visible && focused {
             self.hide();
         } else {
@@ -63,7 +64,8 @@ impl Shell {
         self.on_screen(true);
         if !self.home.placed {
             // Only a pane that is on the screen can be given a size, and it gets there in a moment.
-            self.timers.set(Purpose::Place, self.now().saturating_add(PLACE_MILLIS));
+            self.timers
+                .set(Purpose::Place, self.now().saturating_add(PLACE_MILLIS));
         }
     }
 
@@ -73,8 +75,14 @@ impl Shell {
         let own = PaneId::Plugin(self.ids.plugin_id);
         rename_plugin_pane(self.ids.plugin_id, "claustre");
         let text = |percent: &str| Some(percent.to_owned());
-        let coordinates =
-            FloatingPaneCoordinates::new(text("4%"), text("4%"), text("92%"), text("92%"), None, None);
+        let coordinates = FloatingPaneCoordinates::new(
+            text("4%"),
+            text("4%"),
+            text("92%"),
+            text("92%"),
+            None,
+            None,
+        );
         if let Some(coordinates) = coordinates {
             change_floating_panes_coordinates(vec![(own, coordinates)]);
         }
@@ -122,7 +130,10 @@ impl Shell {
 /// The tab of the first pane of this session that fits.
 pub fn find_pane(fits: impl Fn(&PaneInfo) -> bool) -> Option<TabInfo> {
     let list = get_session_list().ok()?;
-    let session = list.live_sessions.into_iter().find(|session| session.is_current_session)?;
+    let session = list
+        .live_sessions
+        .into_iter()
+        .find(|session| session.is_current_session)?;
     let place = session
         .panes
         .panes
