@@ -1,4 +1,5 @@
 //! Stories of whole days with Claustre, on real parts: real git, a real Zellij, the real helper, and a client.
 
+mod killed_and_resumed;
 mod support;
 mod two_projects_three_tasks;

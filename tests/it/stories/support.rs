@@ -200,8 +200,10 @@ impl Machine {
             &format!("the usage {counted:?} of the transcript"),
             &["session", "show", named],
             |seen| {
-                (seen["input_tokens"].as_u64(), seen["output_tokens"].as_u64())
-                    == (Some(counted.0), Some(counted.1))
+                (
+                    seen["input_tokens"].as_u64(),
+                    seen["output_tokens"].as_u64(),
+                ) == (Some(counted.0), Some(counted.1))
             },
         );
         counted
@@ -210,7 +212,9 @@ impl Machine {
     /// Nothing of ours shows in `git status`, in no worktree of a repository.
     #[track_caller]
     pub fn is_clean_everywhere(&self, repository: &Path) {
-        let listed = self.env.git(repository, &["worktree", "list", "--porcelain"]);
+        let listed = self
+            .env
+            .git(repository, &["worktree", "list", "--porcelain"]);
         let folders = listed
             .lines()
             .filter_map(|line| line.strip_prefix("worktree "));
@@ -270,7 +274,10 @@ impl Machine {
             .filter_map(|file| std::fs::read_to_string(file).ok())
             .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
             .collect();
-        format!("the log:\n{}", lines[lines.len().saturating_sub(60)..].join("\n"))
+        format!(
+            "the log:\n{}",
+            lines[lines.len().saturating_sub(60)..].join("\n")
+        )
     }
 }
 
@@ -329,7 +336,9 @@ pub fn tool_results(transcript: &[Value]) -> Vec<String> {
 /// Ends a process as a crash would, and waits until it is gone.
 #[track_caller]
 pub fn kill_9(pid: u32) {
-    let number = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let number = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
     rustix::process::kill_process(number.unwrap(), rustix::process::Signal::KILL).unwrap();
     wait_for(&format!("the end of process {pid}"), PATIENCE, || {
         !runs(pid)
@@ -358,4 +367,58 @@ pub fn number(value: &Value) -> u32 {
         Some(number) => number,
         None => panic!("not a number: {value:#}"),
     }
+}
+
+/// Where a scripted command waits until the test lets it pass.
+pub struct Gate {
+    folder: PathBuf,
+}
+
+impl Gate {
+    pub fn new(env: &TestEnv) -> Self {
+        let folder = env.path("gate");
+        std::fs::create_dir_all(&folder).unwrap();
+        let status = std::process::Command::new("mkfifo")
+            .arg(folder.join("pipe"))
+            .status();
+        assert!(status.unwrap().success());
+        Self { folder }
+    }
+
+    /// A shell command that waits here and then writes a file.
+    pub fn command(&self, file: &str) -> String {
+        let folder = self.folder.display();
+        format!("touch {folder}/reached; cat {folder}/pipe > {file}")
+    }
+
+    #[track_caller]
+    pub fn wait_until_reached(&self) {
+        wait_for("the command to come to the gate", PATIENCE, || {
+            self.folder.join("reached").exists()
+        });
+    }
+
+    /// Lets what waits pass.
+    #[track_caller]
+    pub fn open(&self) {
+        use std::io::Write as _;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        // Without a reader this fails at once: nobody hangs here when the command is gone.
+        let mut pipe = wait_for_value("the command that waits at the gate", PATIENCE, || {
+            std::fs::OpenOptions::new()
+                .write(true)
+                .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+                .open(self.folder.join("pipe"))
+                .ok()
+        });
+        pipe.write_all(b"open\n").unwrap();
+    }
+}
+
+/// The process that started this one.
+#[track_caller]
+pub fn parent_of(pid: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, rest) = stat.rsplit_once(')').unwrap();
+    rest.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

@@ -8,9 +8,7 @@ use super::support::{Machine, text, tool_results};
 
 /// What `claude` does with each of the three prompts.
 fn script() -> Value {
-    let status = |message: &str| {
-        json!({"mcp": {"tool": "claustre_status", "arguments": {"state": "working", "message": message}}})
-    };
+    let status = |message: &str| json!({"mcp": {"tool": "claustre_status", "arguments": {"state": "working", "message": message}}});
     let done = |summary: &str| json!({"mcp": {"tool": "claustre_task_done", "arguments": {"summary": summary}}});
     let commit = |file: &str| {
         json!({"tool": {"name": "Bash", "input": {
