@@ -2,4 +2,5 @@
 
 mod killed_and_resumed;
 mod support;
+mod task_life;
 mod two_projects_three_tasks;
