@@ -202,9 +202,15 @@ fn a_daemon_that_restarts_in_order_keeps_its_sessions_and_no_second_one_runs() {
     assert_ne!(second, first);
     wait_for("the first daemon to end", PATIENCE, || !runs(first));
     machine.wait_session(&task, "working", "");
+    let worktree = machine.worktree(&task);
+
+    // One that was told to stop stays away until it is asked for, whatever the client does meanwhile.
+    machine.claustre(&["daemon", "stop"]);
     gate.open();
+    wait_for("reports that wait", PATIENCE, || spooled(&machine) > 0);
+    machine.refused(&["daemon", "status"]);
     machine.wait_session(&task, "idle", "");
-    assert_eq!(machine.clients_started(&machine.worktree(&task)), 1);
+    assert_eq!(machine.clients_started(&worktree), 1);
     machine.replay_agrees();
 }
 

@@ -143,7 +143,7 @@ where
     fn attend(&mut self, coming: &Receiver<News>) -> Result<(), CliError> {
         for news in coming {
             match news {
-                News::Client(line) => self.from_client(line)?,
+                News::Client(line) => self.client_said(line)?,
                 News::ClientEnded => {
                     self.client_ended = true;
                     // The server may end, once it has answered what it was asked.
@@ -152,7 +152,7 @@ where
                         None => return Ok(()),
                     }
                 }
-                News::Server(number, line) if number == self.number => self.from_server(&line)?,
+                News::Server(number, line) if number == self.number => self.server_said(&line)?,
                 News::ServerEnded(number) if number == self.number => {
                     self.server = None;
                     // One that never took us in does not want us: that is for the client to see.
@@ -184,7 +184,7 @@ where
         Ok(())
     }
 
-    fn from_client(&mut self, line: Vec<u8>) -> Result<(), CliError> {
+    fn client_said(&mut self, line: Vec<u8>) -> Result<(), CliError> {
         let peek: Peek = serde_json::from_slice(&line).unwrap_or_default();
         match (peek.method.as_deref(), peek.id) {
             (Some(method), Some(id)) => {
@@ -212,12 +212,12 @@ where
         if self.greeting_again {
             self.waiting.push(line);
         } else {
-            self.to_server(&line);
+            self.tell_server(&line);
         }
         Ok(())
     }
 
-    fn from_server(&mut self, line: &[u8]) -> Result<(), CliError> {
+    fn server_said(&mut self, line: &[u8]) -> Result<(), CliError> {
         let peek: Peek = serde_json::from_slice(line).unwrap_or_default();
         if peek.method.is_none()
             && let Some(id) = &peek.id
@@ -229,14 +229,14 @@ where
                     self.greeting_again = false;
                     let lines = std::mem::take(&mut self.waiting);
                     for line in self.initialized.clone().into_iter().chain(lines) {
-                        self.to_server(&line);
+                        self.tell_server(&line);
                     }
                     return Ok(());
                 }
             }
             self.open.retain(|call| call.id != *id);
         }
-        self.to_client(line)
+        self.tell_client(line)
     }
 
     /// A server went away: what it had been asked is asked again, or answered with an error.
@@ -272,11 +272,11 @@ where
             Some((_, handshake)) => {
                 self.greeting_again = true;
                 self.waiting = calls;
-                self.to_server(&handshake);
+                self.tell_server(&handshake);
             }
             None => {
                 for line in &calls {
-                    self.to_server(line);
+                    self.tell_server(line);
                 }
             }
         }
@@ -294,15 +294,15 @@ where
 
     fn fail(&mut self, id: &Value, why: &str) -> Result<(), CliError> {
         let answer = json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32000, "message": why}});
-        self.to_client(answer.to_string().as_bytes())
+        self.tell_client(answer.to_string().as_bytes())
     }
 
-    fn to_client(&mut self, line: &[u8]) -> Result<(), CliError> {
+    fn tell_client(&mut self, line: &[u8]) -> Result<(), CliError> {
         write_line(&mut self.client, line).map_err(CliError::from)
     }
 
     /// One that cannot be written to has ended, and its reader says so next.
-    fn to_server(&mut self, line: &[u8]) {
+    fn tell_server(&mut self, line: &[u8]) {
         if let Some(server) = &mut self.server
             && let Err(error) = write_line(server, line)
         {
