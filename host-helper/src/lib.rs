@@ -16,5 +16,6 @@ pub mod plugin_wasm;
 pub mod ports;
 pub mod programs;
 pub mod server;
+pub mod setup;
 pub mod store;
 pub mod text;

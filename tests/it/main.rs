@@ -4,3 +4,4 @@ mod cli;
 mod daemon;
 mod equipment;
 mod modules;
+mod stories;

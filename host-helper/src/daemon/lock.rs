@@ -17,8 +17,13 @@ use crate::paths::Paths;
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another daemon serves this home.
-    #[error("running the daemon: another one serves {0}")]
-    Taken(String),
+    #[error("running the daemon: {holder} serves {home} already")]
+    Taken {
+        /// The home.
+        home: String,
+        /// Who serves it.
+        holder: String,
+    },
     /// A directory is not ours alone.
     #[error("running the daemon: {path} {why}")]
     Unsafe {
@@ -43,7 +48,7 @@ impl LockError {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::Taken(_) => "claustre daemon status shows it, claustre daemon restart replaces it",
+            Self::Taken { .. } => "claustre daemon status shows it, claustre daemon restart replaces it",
             Self::Unsafe { .. } => {
                 "claustre doctor says more; --fix mends permissions, or set CLAUSTRE_HOME elsewhere"
             }
@@ -144,7 +149,10 @@ pub fn take(paths: &Paths) -> Result<DaemonLock, LockError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            return Err(LockError::Taken(paths.home().display().to_string()));
+            return Err(LockError::Taken {
+                home: paths.home().display().to_string(),
+                holder: crate::client::holder(&path),
+            });
         }
         Err(TryLockError::Error(source)) => return Err(failed("locking", &path)(source)),
     }

@@ -48,7 +48,7 @@ use crate::{
     engine::{
         Advanced, Engine, Order, Parts, ReaderPool, boot,
         effects::Effects,
-        outbox, recount,
+        live, outbox, recount,
         reports::{self, Input},
         writer,
     },
@@ -186,6 +186,10 @@ async fn serve(
         .spawn(move || {
             reports::run(Box::new(agent), &inputs, &for_reports, &runtime);
         })?;
+    engine
+        .live
+        .restore(engine.read(|reader| reader.all_live()).await?);
+    tasks.spawn(live::flush(engine.clone(), stop.clone()));
     tasks.spawn(forward(engine.clone(), reports.clone(), stop.clone()));
 
     // What the log believes against what the host shows.
@@ -319,7 +323,7 @@ async fn serve(
     }
     links.close();
     hand_in(&reports, Input::Stop);
-    drop((engine, reports, drawn));
+    engine.end().await;
     let threads = tokio::task::spawn_blocking(move || {
         // Each logs how it ended.
         understanding.join().ok();
