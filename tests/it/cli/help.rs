@@ -45,7 +45,7 @@ fn completions_are_made_for_every_shell() {
         }
         if shell == "bash" {
             let file = env.write("complete.sh", &script);
-            env.run(env.command("sh").args(["-n", file.to_str().unwrap()])).success();
+            env.run(env.command("bash").args(["-n", file.to_str().unwrap()])).success();
         }
     }
 }

@@ -28,7 +28,7 @@ fn prompt_of(start: &Value) -> String {
 #[test]
 fn a_megabyte_from_a_file_or_standard_input_arrives_whole() {
     let Some(env) = shop() else { return };
-    let text = format!("-first line\n{}\nlast line", "word 漢字 ".repeat(80_000));
+    let text = format!("-first line\n{}\nlast line", "word 漢字 ".repeat(90_000));
     assert!(text.len() > 1_000_000);
     let file = env.write("prompt.md", &text);
     let file = file.to_str().unwrap();
