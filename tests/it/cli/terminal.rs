@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use claustre_tests::{Terminal, TestEnv};
+use claustre_tests::{Terminal, TestEnv, wait_for};
 
 fn env_with_tasks() -> TestEnv {
     let env = TestEnv::new();
@@ -34,16 +34,11 @@ fn whoever_stops_reading_ends_the_command_without_a_word() {
 fn tables_fit_the_terminal_and_colours_can_be_refused() {
     let env = env_with_tasks();
     let longest = |width: u16, variables: &str, command: &str| {
-        let script = format!("{variables} claustre {command}");
-        let mut terminal = Terminal::spawn(&env, "sh", &["-c", &script], width, 40);
-        drop(terminal.wait_exit(Duration::from_secs(20)));
         // As it was printed, before the terminal wraps what is too long.
-        let lines: Vec<usize> = terminal
-            .output()
-            .lines()
-            .map(|line| regex_lite::Regex::new("\u{1b}\\[[0-9;]*m").unwrap().replace_all(line.trim_end(), "").chars().count())
-            .collect();
-        lines.into_iter().max().unwrap()
+        let codes = regex_lite::Regex::new("\u{1b}\\[[0-9;]*m").unwrap();
+        let printed = output(&env, width, variables, command);
+        let lines = printed.lines().map(|line| codes.replace_all(line.trim_end(), "").chars().count());
+        lines.max().unwrap()
     };
     for command in ["task list", "project list", "status", "task log Short"] {
         // Numbers, dates and short words keep their width; only what is left of a narrow terminal is for the texts.
@@ -58,15 +53,19 @@ fn tables_fit_the_terminal_and_colours_can_be_refused() {
     }
     // In a pipe nothing is cut.
     assert!(env.claustre(&["task", "list"]).stdout.contains("too fast for it"));
-    let coloured = |env: &TestEnv| {
-        let mut terminal = Terminal::spawn(env, "claustre", &["task", "list"], 100, 20);
-        drop(terminal.wait_exit(Duration::from_secs(20)));
-        terminal.output().contains("\u{1b}[2m")
-    };
-    assert!(coloured(&env));
-    env.set("NO_COLOR", "1");
-    assert!(!coloured(&env));
-    env.unset("NO_COLOR");
-    env.set("TERM", "dumb");
-    assert!(!coloured(&env));
+    let is_coloured = |variables: &str| output(&env, 100, variables, "task list").contains("\u{1b}[2m");
+    assert!(is_coloured(""));
+    assert!(!is_coloured("NO_COLOR=1"));
+    assert!(!is_coloured("TERM=dumb"));
+}
+
+/// What a command prints into a terminal of this width, to its end.
+fn output(env: &TestEnv, width: u16, variables: &str, command: &str) -> String {
+    let script = format!("{variables} claustre {command}; echo end-of-it");
+    let terminal = Terminal::spawn(env, "sh", &["-c", &script], width, 40);
+    wait_for(&format!("the end of {command}"), Duration::from_secs(20), || {
+        terminal.output().contains("end-of-it")
+    });
+    let output = terminal.output();
+    output.split("end-of-it").next().unwrap().to_owned()
 }
