@@ -304,7 +304,7 @@ async fn serve(
     }
     links.close();
     hand_in(&reports, Input::Stop);
-    drop((engine, reports, drawn));
+    engine.end().await;
     let threads = tokio::task::spawn_blocking(move || {
         // Each logs how it ended.
         understanding.join().ok();

@@ -148,6 +148,12 @@ impl Engine {
         answer.await.map_err(|_| writer_ended())?
     }
 
+    /// Ends the writer after all that was handed in before.
+    pub async fn end(&self) {
+        // One that has ended already needs no telling.
+        self.work.send(Work::End).await.ok();
+    }
+
     /// Copies the store.
     ///
     /// # Errors

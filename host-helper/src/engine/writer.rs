@@ -48,6 +48,8 @@ pub enum Work {
     Order(Order),
     /// Fold the whole log and compare it with the projections.
     Replay(oneshot::Sender<Result<ReplayReport, Fault>>),
+    /// End in order, after what was handed in before.
+    End,
     /// Copy the store.
     Backup(std::path::PathBuf, oneshot::Sender<Result<(), Fault>>),
 }
@@ -61,7 +63,7 @@ pub struct Outcome {
     pub position: i64,
 }
 
-/// Runs until all senders are gone, then ends the store in order.
+/// Runs until told to end, or until all senders are gone, then ends the store in order.
 ///
 /// # Errors
 /// The store failed in a way that leaves doubt about the log.
@@ -77,6 +79,7 @@ pub fn run(
     while let Some(first) = aside.take().or_else(|| work.blocking_recv()) {
         match first {
             Work::Order(order) => waiting.push(order),
+            Work::End => break,
             other => {
                 serve(&mut store, other);
                 continue;
@@ -128,7 +131,7 @@ pub fn run(
 /// Does what is no order. Whoever asked may have gone away.
 fn serve(store: &mut Store, work: Work) {
     match work {
-        Work::Order(_) => {}
+        Work::Order(_) | Work::End => {}
         Work::Replay(reply) => {
             reply
                 .send(store.replay(ReplayMode::Compare).map_err(store_fault))
