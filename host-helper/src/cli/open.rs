@@ -1,22 +1,17 @@
 //! `claustre` alone: opens the dashboard.
 
+use std::time::Duration;
+
+use claustre_protocol::link::MESSAGE_SHOW;
+
 use super::{Context, error::CliError};
-use crate::adapters::process::Invocation;
+use crate::adapters::{process::Invocation, zellij::Zellij};
 
 /// Inside Zellij it shows the dashboard; outside it starts Zellij with our layout, or attaches to it.
 pub fn run(context: &mut Context) -> Result<(), CliError> {
     context.client()?;
-    if std::env::var_os("ZELLIJ").is_some() {
-        return Invocation::new("zellij")
-            .args(["action", "launch-or-focus-plugin", "--floating"])
-            .args(["--move-to-focused-tab", PLUGIN])
-            .run()
-            .and_then(|finished| finished.require_success())
-            .map(drop)
-            .map_err(|error| {
-                CliError::failed("showing the dashboard", error)
-                    .with_hint("claustre setup puts it into Zellij")
-            });
+    if let Ok(session) = std::env::var("ZELLIJ_SESSION_NAME") {
+        return show(&session);
     }
     let layout = context.paths.zellij().join("claustre.kdl");
     if context.ui.width.is_none() {
@@ -42,6 +37,24 @@ pub fn run(context: &mut Context) -> Result<(), CliError> {
     )
 }
 
+/// Has the plugin show the dashboard in this Zellij session and focus it. Zellij's own call for it would put the pane on the
+/// screen without telling the plugin, which then would believe that nobody looks.
+pub fn show(session: &str) -> Result<(), CliError> {
+    let failed = |error: &dyn std::fmt::Display| {
+        CliError::failed("showing the dashboard", error)
+            .with_hint("claustre setup puts it into Zellij")
+    };
+    let zellij = Zellij::find().map_err(|error| failed(&error))?;
+    zellij
+        .pipe(session, PLUGIN, MESSAGE_SHOW)
+        .args(["--", "now"])
+        .time_limit(SHOWN)
+        .run()
+        .and_then(|finished| finished.require_success())
+        .map(drop)
+        .map_err(|error| failed(&error))
+}
+
 /// Is there a Zellij session of this name, running or to be brought back?
 fn is_session(name: &str) -> Result<bool, CliError> {
     let listed = Invocation::new("zellij")
@@ -56,6 +69,8 @@ fn is_session(name: &str) -> Result<bool, CliError> {
 
 /// Says what is missing.
 const DOCTOR: &str = "claustre doctor says whether Zellij is there";
+/// How long the plugin may take to answer: without the permission it asks for it does not.
+const SHOWN: Duration = Duration::from_secs(5);
 /// Alias of the plugin.
 const PLUGIN: &str = "claustre";
 /// The Zellij session that is started outside Zellij.

@@ -40,6 +40,8 @@ fn main() -> anyhow::Result<()> {
     let mut terminal = Terminal::spawn(&env, claustre, &arguments, SIZE.0, SIZE.1);
     follow(&mut terminal, &home.join("story.log"))?;
     terminal.wait_for_text(HEAD, PAINT);
+    // From the project to its first session.
+    terminal.send("j");
     // The frame that said so may still be on its way to the other rows.
     let screen = settled(&terminal);
     println!("{screen}");

@@ -12,15 +12,13 @@ use std::{
 use claustre_protocol::request::{Done, Nothing, Request};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::super::error::CliError;
+use super::super::{error::CliError, ui};
 use crate::{
-    adapters::{
-        process::Invocation,
-        zellij::{Zellij, layout},
-    },
+    adapters::{process::Invocation, zellij::Zellij},
     client::Client,
     paths::Paths,
     plugin_wasm,
+    setup::{self, Targets},
 };
 
 /// The Zellij session of the demo.
@@ -155,12 +153,7 @@ impl DemoHome {
 
     /// Ends what runs in the home: the Zellij sessions, the daemon, and what is left, each by its process id.
     pub fn end(&self) -> Result<(), CliError> {
-        let variables = self.environment().into_iter();
-        let variables = variables
-            .filter_map(|(name, value)| Some((name.to_owned(), value?.into_string().ok()?)))
-            .collect();
-        let zellij = Zellij::at(&self.zellij).with_environment(variables);
-        for session in zellij.sessions().unwrap_or_default() {
+        for session in self.calls().sessions().unwrap_or_default() {
             // One that ends meanwhile is what is wanted; one that stays is found below.
             let kill = Invocation::new(&self.zellij).args(["kill-session", &session]);
             drop(self.apply(kill).time_limit(END).run());
@@ -248,31 +241,31 @@ impl DemoHome {
     }
 
     fn fill_zellij(&self) -> Result<(), CliError> {
-        let plugin = plugin_wasm::bytes().ok_or_else(|| {
-            CliError::failed("unpacking the dashboard", "this build carries none")
-                .with_hint("cargo xtask build-plugin, then build again")
-        })?;
-        self.write("claustre/zellij/claustre.wasm", plugin)?;
-        self.write("zellij/layouts/claustre.kdl", layout::START)?;
-        let own = crate::client::own_program()
-            .map_err(|error| CliError::failed("finding this program", error))?;
-        let location = self.root.join("claustre/zellij/claustre.wasm");
-        let (location, own) = (location.display(), own.display());
         self.write(
             "zellij/config.kdl",
-            format!(
-                "show_startup_tips false\nshow_release_notes false\nsession_serialization false\n\
-                 plugins {{\n    claustre location=\"file:{location}\" {{\n        helper \"{own}\"\n    }}\n}}\n\
-                 load_plugins {{\n    \"zellij:link\"\n    claustre\n}}\n\
-                 keybinds {{\n    shared_except \"locked\" {{\n        bind \"Alt c\" {{ MessagePlugin \"claustre\" \
-                 {{ name \"toggle\"; }}; }}\n    }}\n}}\n"
-            ),
+            "show_startup_tips false\nshow_release_notes false\nsession_serialization false\n",
         )?;
-        let permissions = PERMISSIONS.map(|name| format!("    {name}\n")).concat();
-        self.write(
-            "cache/zellij/permissions.kdl",
-            format!("\"{location}\" {{\n{permissions}}}\n"),
-        )
+        let failed = |error: &dyn std::fmt::Display| CliError::failed("preparing Zellij", error);
+        let own = crate::client::own_program().map_err(|error| failed(&error))?;
+        let paths = Paths::at(self.root.join("claustre"))?;
+        let targets = Targets::find(&paths, &self.calls(), own, setup::DEFAULT_KEY)
+            .map_err(|error| failed(&error))?;
+        // Zellij said where it would look: nothing of the user's may be among it.
+        if !targets.config.starts_with(&self.root) || !targets.permissions.starts_with(&self.root) {
+            return Err(failed(&"Zellij does not look into the demo's home"));
+        }
+        let changes =
+            setup::plan(&targets, plugin_wasm::bytes()).map_err(|error| failed(&error))?;
+        setup::apply(&changes, &targets, ui::now().millis()).map_err(|error| failed(&error))
+    }
+
+    /// Zellij with the variables of the home.
+    fn calls(&self) -> Zellij {
+        let variables = self.environment().into_iter();
+        let variables = variables
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.into_string().ok()?)))
+            .collect();
+        Zellij::at(&self.zellij).with_environment(variables)
     }
 
     /// A repository with one commit.
@@ -306,19 +299,6 @@ impl DemoHome {
             .map_err(|error| CliError::failed(&format!("writing {}", path.display()), error))
     }
 }
-
-/// What the plugin asks Zellij for.
-const PERMISSIONS: [&str; 9] = [
-    "ReadApplicationState",
-    "ChangeApplicationState",
-    "RunCommands",
-    "OpenTerminalsOrPlugins",
-    "WriteToStdin",
-    "ReadCliPipes",
-    "ReadPaneContents",
-    "RunActionsAsUser",
-    "WriteToClipboard",
-];
 
 /// A repository whose test fails, because one number is left out.
 const SHOP: &[(&str, &str)] = &[

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    path::{Path, PathBuf},
+    path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
@@ -19,7 +19,7 @@ use super::{
     super::{error::CliError, ui::Ui},
     home::SESSION,
 };
-use crate::{adapters::process::Invocation, client::Client, paths::Paths};
+use crate::{client::Client, paths::Paths};
 
 /// Pause between two looks at how the story goes on.
 const LOOK: Duration = Duration::from_millis(250);
@@ -32,6 +32,12 @@ const LOOKED_AT: Duration = Duration::from_secs(4);
 /// What is refused, and why.
 const REFUSED: &str = "rm -rf dist";
 const REASON: &str = "Keep dist/: customers still have version 1.0.";
+
+/// The projects: name and goal.
+const PROJECTS: [(&str, &str); 2] = [
+    ("shop", "adds up what is in the cart"),
+    ("site", "the page of the shop"),
+];
 
 /// A task of the story: project, title, prompt.
 const TASKS: [(&str, &str, &str); 3] = [
@@ -143,11 +149,11 @@ impl Player {
         if self.is_shown {
             self.show_dashboard()?;
         }
-        for name in ["shop", "site"] {
+        for (name, goal) in PROJECTS {
             let add = ProjectAdd {
                 name: name.to_owned(),
                 path: self.root.join("code").join(name).display().to_string(),
-                goal: "play in the demo".to_owned(),
+                goal: goal.to_owned(),
                 ..ProjectAdd::default()
             };
             let _project: Project = self.client.call(Request::ProjectAdd(add))?;
@@ -201,20 +207,7 @@ impl Player {
             }
             thread::sleep(LOOK);
         }
-        let open = [
-            "launch-or-focus-plugin",
-            "--floating",
-            "--move-to-focused-tab",
-            "claustre",
-        ];
-        let pane = zellij(&open)?;
-        // Zellij gives it half of the screen.
-        let place = [
-            "--x", "3%", "--y", "4%", "--width", "94%", "--height", "92%",
-        ];
-        let mut arguments = vec!["change-floating-pane-coordinates", "--pane-id", pane.trim()];
-        arguments.extend(place);
-        zellij(&arguments)?;
+        super::super::open::show(SESSION)?;
         self.say("the dashboard is there")
     }
 
@@ -342,17 +335,4 @@ impl Player {
         }
         Ok(())
     }
-}
-
-/// One call of the demo's Zellij.
-fn zellij(arguments: &[&str]) -> Result<String, CliError> {
-    let program = env::var_os("CLAUSTRE_ZELLIJ").unwrap_or_else(|| "zellij".into());
-    Invocation::new(Path::new(&program))
-        .args(["--session", SESSION, "action"])
-        .args(arguments)
-        .time_limit(Duration::from_secs(10))
-        .run()
-        .and_then(|finished| finished.require_success())
-        .map(|finished| finished.stdout_text())
-        .map_err(|error| CliError::failed("showing the dashboard", error))
 }
