@@ -5,6 +5,7 @@
 mod completions;
 mod config;
 mod daemon;
+mod demo;
 mod doctor;
 pub mod error;
 mod inbox;
@@ -55,6 +56,8 @@ enum Command {
     Setup(setup::SetupArgs),
     /// Look whether everything works, and say what to do where it does not.
     Doctor(doctor::DoctorArgs),
+    /// Play three tasks on a throw-away home, to see what this is.
+    Demo(demo::DemoArgs),
     /// Open the dashboard.
     #[command(visible_alias = "dashboard")]
     Open,
@@ -174,6 +177,7 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
             return completions::print(&args).map(|()| ExitCode::SUCCESS);
         }
         Some(Command::Man) => return completions::manual().map(|()| ExitCode::SUCCESS),
+        Some(Command::Demo(args)) => return demo::run(ui, args).map(|()| ExitCode::SUCCESS),
         _ => {}
     }
     let context = &mut Context {
@@ -205,7 +209,7 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::ListProjects(args)) => project::list(context, args),
         Some(Command::ListTasks(args)) => task::list(context, args.into()),
         Some(Command::RemoveProject(args)) => project::remove(context, args),
-        Some(Command::Completions(_) | Command::Man) => Ok(()),
+        Some(Command::Completions(_) | Command::Man | Command::Demo(_)) => Ok(()),
     };
     done.map(|()| ExitCode::SUCCESS)
 }
