@@ -16,3 +16,4 @@ pub mod ports;
 pub mod server;
 pub mod store;
 pub mod text;
+pub mod trust;
