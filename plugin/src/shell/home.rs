@@ -26,8 +26,6 @@ pub struct Home {
     pub visible: bool,
     /// The tab it lies in, where known.
     pub tab: Option<usize>,
-    /// Was it given its size and its name?
-    pub placed: bool,
 }
 
 impl Shell {
@@ -48,6 +46,7 @@ impl Shell {
         };
         if self.home.tab.or_else(|| self.find_home()) == Some(tab) {
             show_self(true);
+            self.place();
         } else if let Ok(plugin) = RunPluginOrAlias::from_url(ALIAS, &None, None, None) {
             let action = actions::Action::LaunchOrFocusPlugin {
                 plugin,
@@ -59,19 +58,16 @@ impl Shell {
                 tab_id: None,
             };
             run_action(action, BTreeMap::new());
-        }
-        self.home.tab = Some(tab);
-        self.on_screen(true);
-        if !self.home.placed {
-            // Only a pane that is on the screen can be given a size, and it gets there in a moment.
+            // Only a pane that is on the screen can be given a size, and this one gets there in a moment.
             self.timers
                 .set(Purpose::Place, self.now().saturating_add(PLACE_MILLIS));
         }
+        self.home.tab = Some(tab);
+        self.on_screen(true);
     }
 
-    /// Gives the pane most of the screen and its name, once: from then on it is the user's.
-    pub(super) fn place(&mut self) {
-        self.home.placed = true;
+    /// Gives the pane most of the screen and its name. Zellij forgets both when the pane goes off the screen.
+    pub(super) fn place(&self) {
         let own = PaneId::Plugin(self.ids.plugin_id);
         rename_plugin_pane(self.ids.plugin_id, "claustre");
         let text = |percent: &str| Some(percent.to_owned());

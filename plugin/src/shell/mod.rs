@@ -196,8 +196,16 @@ impl Shell {
                 let effects = self.link.pane_closed(pane);
                 self.link_effects(effects);
             }
-            // Tabs come and go with clients too.
-            Event::TabUpdate(_) if self.link.is_up() => self.check_client(),
+            // Tabs are told anew when clients come and go, too.
+            Event::TabUpdate(tabs) => {
+                self.home.tab = self
+                    .home
+                    .tab
+                    .filter(|home| tabs.iter().any(|tab| tab.tab_id == *home));
+                if self.link.is_up() {
+                    self.check_client();
+                }
+            }
             other => {
                 if let Some(msg) = events::message(&other) {
                     // Only what is on the screen gets keys, however it came there.

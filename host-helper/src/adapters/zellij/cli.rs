@@ -395,6 +395,18 @@ impl Zellij {
         })
     }
 
+    /// What Zellij says of its configuration: `Well defined.`, or what is wrong.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub fn config_verdict(&self) -> Result<String, ZellijError> {
+        let said = self.call(["setup", "--check"])?.stdout_text();
+        let verdict = said
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("[CONFIG FILE]:"));
+        Ok(verdict.unwrap_or_default().trim().to_owned())
+    }
+
     fn action<I, S>(&self, session: &str, arguments: I) -> Result<String, ZellijError>
     where
         I: IntoIterator<Item = S>,
