@@ -184,7 +184,10 @@ fn shown(path: &str, content: &Content) -> String {
     };
     let mut text = format!("── {path}{kind}\n");
     let Ok(words) = std::str::from_utf8(&content.bytes) else {
-        return format!("{text}(a program of {} bytes, not text)\n", content.bytes.len());
+        return format!(
+            "{text}(a program of {} bytes, not text)\n",
+            content.bytes.len()
+        );
     };
     let mut lines = words.lines();
     for line in lines.by_ref().take(MOST_LINES) {

@@ -261,7 +261,9 @@ pub fn scripts_of(name: &str, text: &str) -> Result<RepositoryScripts, ConfigErr
     let mut layers = Layers::default();
     read::read(&mut layers, name, text, Whose::Trusted)?;
     let of = |key: &str| {
-        let entry = layers.entries.get(&("worktrees".to_owned(), key.to_owned()));
+        let entry = layers
+            .entries
+            .get(&("worktrees".to_owned(), key.to_owned()));
         entry
             .map(|entry| serde_json::from_value(entry.value.clone()))
             .transpose()

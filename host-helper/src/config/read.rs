@@ -116,9 +116,10 @@ impl Reader<'_> {
             };
             let (may, why) = match self.whose {
                 Whose::User => (true, ""),
-                Whose::Repository if rule.once_trusted => {
-                    (rule.from_repository, "counts only once `claustre trust` was given")
-                }
+                Whose::Repository if rule.once_trusted => (
+                    rule.from_repository,
+                    "counts only once `claustre trust` was given",
+                ),
                 Whose::Repository => (false, "is not for a repository to say; left out"),
                 Whose::Trusted => (
                     rule.once_trusted,

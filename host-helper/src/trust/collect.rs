@@ -59,9 +59,7 @@ fn below(
     }
     let listing = fs::read_dir(folder).map_err(TrustError::file("reading", folder))?;
     for entry in listing {
-        let path = entry
-            .map_err(TrustError::file("reading", folder))?
-            .path();
+        let path = entry.map_err(TrustError::file("reading", folder))?.path();
         let part = path
             .file_name()
             .and_then(|part| part.to_str())

@@ -12,6 +12,7 @@ mod tests;
 
 use std::{collections::BTreeMap, io, path::PathBuf};
 
+pub(crate) use self::store::write_file;
 pub use self::{
     collect::{collect, collect_own},
     compare::{Change, Kind, compare},

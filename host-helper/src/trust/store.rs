@@ -115,7 +115,7 @@ impl TrustStore {
         let copy = own.join(&digest);
         remove(&copy)?;
         for (path, content) in files {
-            write(&copy, path, content)?;
+            write_file(&copy, path, content)?;
         }
         let record = Record {
             version: VERSION,
@@ -188,7 +188,7 @@ impl TrustStore {
 ///
 /// # Errors
 /// A file is there already, or cannot be written.
-pub(crate) fn write(folder: &Path, path: &str, content: &Content) -> Result<(), TrustError> {
+pub(crate) fn write_file(folder: &Path, path: &str, content: &Content) -> Result<(), TrustError> {
     let target = folder.join(path);
     if let Some(parent) = target.parent() {
         private(parent)?;
@@ -252,7 +252,10 @@ fn digest(files: &[RecordedFile]) -> String {
     let mut hasher = Sha256::new();
     for file in files {
         // No path holds a line break, so that two lists never read the same.
-        hasher.update(format!("{} {} {}\n", file.sha256, file.executable, file.path));
+        hasher.update(format!(
+            "{} {} {}\n",
+            file.sha256, file.executable, file.path
+        ));
     }
     hexadecimal(&hasher.finalize())
 }

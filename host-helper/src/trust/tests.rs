@@ -53,7 +53,12 @@ impl World {
             Standing::Changed { changes, .. } => changes
                 .iter()
                 .map(|change| {
-                    format!("{} {} {}", change.kind.word(), change.path, change.lines.join("|"))
+                    format!(
+                        "{} {} {}",
+                        change.kind.word(),
+                        change.path,
+                        change.lines.join("|")
+                    )
                 })
                 .collect(),
             other => panic!("{other:?}"),
@@ -77,7 +82,10 @@ fn trust_holds_for_what_was_shown_and_ends_with_any_change() {
     };
     let copy = trusted.directory.join("hooks/setup");
     assert!(copy.starts_with(world.top.join("home/trust")));
-    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(
+        fs::metadata(&copy).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
     let store = fs::metadata(world.top.join("home/trust")).unwrap();
     assert_eq!(store.permissions().mode() & 0o777, 0o700);
 
@@ -137,7 +145,10 @@ fn links_and_special_files_are_never_trusted() {
             symlink(folder.join("hooks-elsewhere"), &path).unwrap();
         }
         let error = world.store.standing(&world.place()).unwrap_err();
-        assert!(matches!(error, TrustError::Refused { .. }), "{what}: {error}");
+        assert!(
+            matches!(error, TrustError::Refused { .. }),
+            "{what}: {error}"
+        );
     }
 }
 
@@ -147,7 +158,11 @@ fn a_worktree_leads_to_its_main_checkout() {
     let worktree = world.top.join("elsewhere/one");
     fs::create_dir_all(worktree.join("deep")).unwrap();
     let admin = world.top.join("shop/.git/worktrees/one");
-    fs::write(worktree.join(".git"), format!("gitdir: {}\n", admin.display())).unwrap();
+    fs::write(
+        worktree.join(".git"),
+        format!("gitdir: {}\n", admin.display()),
+    )
+    .unwrap();
     fs::write(admin.join("commondir"), "../..\n").unwrap();
     assert_eq!(Place::find(&worktree.join("deep")).unwrap(), world.place());
     assert!(matches!(
