@@ -105,7 +105,7 @@ pub struct RemovalFacts {
 }
 
 /// How a worktree differs from what it started from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct DiffFacts {
     /// Files.
     pub files: u32,

@@ -2,3 +2,4 @@
 
 mod equipment;
 mod modules;
+mod stories;

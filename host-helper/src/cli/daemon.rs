@@ -69,7 +69,14 @@ pub fn run(context: &mut Context, command: DaemonCommand) -> Result<(), CliError
 fn become_daemon(paths: &Paths, config: &Config) -> Result<(), CliError> {
     crate::daemon::run(paths, config).map_err(|error| {
         // Whoever started it in the background reads the reason in its log.
-        CliError::failed("running the daemon", format!("{error:#}"))
+        let failed = CliError::failed("running the daemon", format!("{error:#}"));
+        if is_held(&paths.daemon_lock()) {
+            failed.with_hint(
+                "claustre daemon status; claustre daemon restart puts this one in its place",
+            )
+        } else {
+            failed
+        }
     })
 }
 

@@ -17,8 +17,13 @@ use crate::paths::Paths;
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another daemon serves this home.
-    #[error("starting the daemon: another one serves {0}")]
-    Taken(String),
+    #[error("starting the daemon: {holder} serves {home} already")]
+    Taken {
+        /// The home.
+        home: String,
+        /// Who serves it.
+        holder: String,
+    },
     /// A directory is not ours alone.
     #[error("starting the daemon: {path} {why}")]
     Unsafe {
@@ -99,7 +104,10 @@ pub fn take(paths: &Paths) -> Result<DaemonLock, LockError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            return Err(LockError::Taken(paths.home().display().to_string()));
+            return Err(LockError::Taken {
+                home: paths.home().display().to_string(),
+                holder: crate::client::holder(&path),
+            });
         }
         Err(TryLockError::Error(source)) => return Err(failed("locking", &path)(source)),
     }

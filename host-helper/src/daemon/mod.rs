@@ -48,7 +48,7 @@ use crate::{
     engine::{
         Advanced, Engine, Order, Parts, ReaderPool, boot,
         effects::Effects,
-        outbox, recount,
+        live, outbox, recount,
         reports::{self, Input},
         writer,
     },
@@ -173,6 +173,10 @@ async fn serve(
         .spawn(move || {
             reports::run(Box::new(agent), &inputs, &for_reports, &runtime);
         })?;
+    engine
+        .live
+        .restore(engine.read(|reader| reader.all_live()).await?);
+    tasks.spawn(live::flush(engine.clone(), stop.clone()));
     tasks.spawn(forward(engine.clone(), reports.clone(), stop.clone()));
 
     // What the log believes against what the host shows.

@@ -16,6 +16,7 @@ use claustre_protocol::{
     ids::{MessageId, SessionId},
     rpc::Fault,
     status::{ClaudeStatus, Reason, TaskStatus},
+    time::Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -32,6 +33,10 @@ use crate::{
 const PAUSE_BEFORE_ENTER: Duration = Duration::from_millis(250);
 /// How long a typed prompt may take to be confirmed before Enter is typed again.
 const CONFIRM_MS: u64 = 2_000;
+/// How soon what must go before is looked at again.
+const LOOK_AGAIN_MS: i64 = 100;
+/// How often a client that ends is looked at: its launcher makes it end long before.
+const MOST_LOOKS_AT_CLIENT: u32 = 200;
 /// How often Enter is typed.
 const MOST_ENTERS: u32 = 3;
 
@@ -103,7 +108,9 @@ impl Effects {
                 self.end_client(&session, *resume, pending.attempts)
             }
             (Effect::CloseTab { .. }, Some(session)) => self.close_tab(&session),
-            (Effect::RemoveWorktree { .. }, Some(session)) => self.remove_worktree(&session),
+            (Effect::RemoveWorktree { .. }, Some(session)) => {
+                self.remove_worktree(&session, pending.attempts)
+            }
             (Effect::DeliverMessage { message, .. }, Some(session)) => {
                 self.deliver(&session, *message)
             }
@@ -126,6 +133,17 @@ impl Effects {
         let Some(opened) = session.opened.as_deref().filter(|_| session.is_open()) else {
             return Ran::Done(Vec::new());
         };
+        // A session of the same branch may just have been closed: its worktree must be kept and gone before it is made anew.
+        match self.is_being_removed(opened) {
+            Ok(false) => {}
+            Ok(true) => {
+                return Ran::Later {
+                    after_ms: LOOK_AGAIN_MS,
+                    why: "the last worktree of its branch is being removed".into(),
+                };
+            }
+            Err(fault) => return launch_failed(session.id, PortError::passing(fault.message)),
+        }
         match self.make_ready(session.id, opened) {
             Ok(commands) => Ran::Done(commands),
             Err(failure) => match launch_failed(session.id, failure.error) {
@@ -139,6 +157,25 @@ impl Effects {
                 other => other,
             },
         }
+    }
+
+    /// Waits a removal of this branch's worktree in the outbox?
+    fn is_being_removed(&self, opened: &SessionOpened) -> Result<bool, Fault> {
+        self.engine.read_blocking(|reader| {
+            let whenever = Timestamp::from_millis(i64::MAX);
+            for waiting in reader.pending_effects(whenever, usize::MAX)? {
+                let Effect::RemoveWorktree { session } = waiting.effect else {
+                    continue;
+                };
+                let same = reader.session(session)?.is_some_and(|other| {
+                    other.project() == Some(opened.project) && other.branch() == opened.branch
+                });
+                if same {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
     }
 
     fn make_ready(
@@ -291,13 +328,23 @@ impl Effects {
         }
     }
 
-    fn remove_worktree(&self, session: &Session) -> Ran {
+    fn remove_worktree(&self, session: &Session, attempts: u32) -> Ran {
         let (Some(opened), Some(worktree)) = (session.opened.as_deref(), session.worktree.get())
         else {
             return Ran::Done(Vec::new());
         };
-        if self.is_shared(session, &worktree.path) {
+        if self.is_shared(session) {
             return Ran::Done(Vec::new());
+        }
+        // A client that is still ending may still write: what it writes belongs into the snapshot.
+        let writes = session
+            .running_client()
+            .is_some_and(|client| self.launchers.is_alive(client.pid));
+        if writes && attempts < MOST_LOOKS_AT_CLIENT {
+            return Ran::Later {
+                after_ms: LOOK_AGAIN_MS,
+                why: "its client has not ended yet".into(),
+            };
         }
         let removal = self.project_of(opened).and_then(|project| {
             let repository = project
@@ -360,8 +407,8 @@ impl Effects {
         }
     }
 
-    /// Does another open session work in the same directory?
-    fn is_shared(&self, session: &Session, path: &str) -> bool {
+    /// Does another open session work, or is it about to work, in the same directory?
+    fn is_shared(&self, session: &Session) -> bool {
         self.engine
             .read_blocking(|reader| {
                 reader.sessions(crate::store::SessionFilter {
@@ -370,9 +417,8 @@ impl Effects {
                 })
             })
             .is_ok_and(|open| {
-                open.iter().any(|other| {
-                    other.id != session.id && other.worktree.get().is_some_and(|it| it.path == path)
-                })
+                open.iter()
+                    .any(|other| other.id != session.id && other.branch() == session.branch())
             })
     }
 

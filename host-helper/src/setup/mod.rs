@@ -136,6 +136,36 @@ impl Targets {
     }
 }
 
+/// The files of this user's Zellij, for this program.
+///
+/// # Errors
+/// There is no usable Zellij, or it does not say where its files are.
+pub fn targets(paths: &Paths, key: &str) -> Result<Targets, SetupError> {
+    let zellij = Zellij::find()?;
+    let helper = std::env::current_exe().map_err(SetupError::file(
+        "finding this program, started as",
+        Path::new("claustre"),
+    ))?;
+    Targets::find(paths, &zellij, helper, key)
+}
+
+impl SetupError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Zellij(_) => Some("cargo xtask install puts a Zellij beside claustre".into()),
+            Self::NoPlugin => Some("cargo xtask install".into()),
+            Self::Unreadable { .. } => {
+                Some("mend that line, then run claustre setup again; nothing was changed".into())
+            }
+            Self::KeyTaken { .. } => {
+                Some("choose another key in config.toml: [zellij] key = \"Alt d\"".into())
+            }
+            Self::File { .. } | Self::Journal { .. } => None,
+        }
+    }
+}
+
 /// One file to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
