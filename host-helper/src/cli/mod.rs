@@ -22,6 +22,7 @@ mod store;
 mod subtask;
 mod task;
 mod text;
+mod trust;
 pub mod ui;
 mod watch;
 mod worktree;
@@ -88,6 +89,10 @@ enum Command {
     /// Worktrees that were removed and are kept.
     #[command(subcommand)]
     Worktree(worktree::WorktreeCommand),
+    /// Let a repository's own hooks and scripts run, as they are now; shows them and asks first.
+    Trust(trust::TrustArgs),
+    /// Let nothing of a repository run any more.
+    Untrust(trust::PlaceArgs),
     /// Rebuild every table from the event log and report any difference.
     Replay,
     /// Copy the store while it is in use.
@@ -200,6 +205,8 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::Status(args)) => status::run(context, args),
         Some(Command::Watch(args)) => watch::run(context, args),
         Some(Command::Worktree(command)) => worktree::run(context, command),
+        Some(Command::Trust(args)) => trust::run(context, args),
+        Some(Command::Untrust(args)) => trust::take(context, args),
         Some(Command::Replay) => return store::replay(context),
         Some(Command::Backup(args)) => store::backup(context, args),
         Some(Command::Mcp) => mcp::run(context),

@@ -45,6 +45,7 @@ use crate::{
         host::SystemHost,
         launchers::SessionLaunchers,
         notify::{NotifySettings, ProcessNotifier},
+        scripts::{ScriptRunner, ScriptSettings},
         workspace::{GitWorkspace, WorkspaceSettings},
         zellij::{LinkEvent, LinkKey, Links, Zellij, ZellijMultiplexer, port::ZellijPort},
     },
@@ -221,6 +222,14 @@ async fn serve(
     let effects = Arc::new(Effects {
         engine: engine.clone(),
         workspace: workspace.clone(),
+        scripts: Arc::new(ScriptRunner::new(
+            paths.clone(),
+            ScriptSettings {
+                setup: config.worktrees.setup.clone(),
+                teardown: config.worktrees.teardown.clone(),
+                limit: Duration::from_secs(u64::from(config.worktrees.script_minutes) * 60),
+            },
+        )),
         multiplexer: multiplexer.clone(),
         launchers: launchers.clone(),
         notifier: Arc::new(ProcessNotifier::new(NotifySettings {
