@@ -48,7 +48,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         board(state.load(Ordering::Relaxed))
     });
     let links = Arc::new(Links::new(zellij.clone(), snapshot, events));
-    let key = LinkKey { session: session.clone(), server_pid };
+    let key = LinkKey {
+        session: session.clone(),
+        server_pid,
+    };
     let link = links.ensure(key.clone());
     let screens = Arc::new(ZellijMultiplexer::new(zellij, Arc::clone(&links)));
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
@@ -67,7 +70,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         let word = |index: usize| words.get(index).cloned().unwrap_or_default();
         let pane = word(1).parse().unwrap_or_default();
-        let place = PanePlace { session: session.clone(), server_pid: Some(server_pid), pane };
+        let place = PanePlace {
+            session: session.clone(),
+            server_pid: Some(server_pid),
+            pane,
+        };
         let started = Instant::now();
         let said = match word(0).as_str() {
             "open" => {
@@ -81,17 +88,51 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 };
                 let screens = Arc::clone(&screens);
                 // Not in this loop: events must be taken meanwhile.
-                tokio::spawn(async move { println!("opened {:?} {:?}", screens.open_session(open).await, started.elapsed()) });
+                tokio::spawn(async move {
+                    println!(
+                        "opened {:?} {:?}",
+                        screens.open_session(open).await,
+                        started.elapsed()
+                    )
+                });
                 continue;
             }
-            "adopt" => format!("{:?}", link.act(PaneAction::AdoptPanes { panes: vec![(pane, word(2))] }).await),
+            "adopt" => format!(
+                "{:?}",
+                link.act(PaneAction::AdoptPanes {
+                    panes: vec![(pane, word(2))]
+                })
+                .await
+            ),
             "focus" => format!("{:?}", screens.focus(place).await),
             "read" => format!("{:?}", screens.read(place).await),
-            "write" => format!("{:?}", screens.write(place, (words.get(2..).unwrap_or_default().join(" ") + "\r").into_bytes()).await),
+            "write" => format!(
+                "{:?}",
+                screens
+                    .write(
+                        place,
+                        (words.get(2..).unwrap_or_default().join(" ") + "\r").into_bytes()
+                    )
+                    .await
+            ),
             "close" => format!("{:?}", screens.close(place, word(2)).await),
             "rename" => format!("{:?}", screens.rename(place, word(2)).await),
-            "linkclose" => format!("{:?}", link.act(PaneAction::CloseTab { pane, name: word(2) }).await),
-            "linkrename" => format!("{:?}", link.act(PaneAction::RenameTab { pane, name: word(2) }).await),
+            "linkclose" => format!(
+                "{:?}",
+                link.act(PaneAction::CloseTab {
+                    pane,
+                    name: word(2)
+                })
+                .await
+            ),
+            "linkrename" => format!(
+                "{:?}",
+                link.act(PaneAction::RenameTab {
+                    pane,
+                    name: word(2)
+                })
+                .await
+            ),
             "draw" => {
                 for _ in 0..pane {
                     let next = position.fetch_add(1, Ordering::Relaxed) + 1;
@@ -103,14 +144,24 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 let mut millis = Vec::new();
                 for _ in 0..pane {
                     let started = Instant::now();
-                    link.act(PaneAction::AdoptPanes { panes: Vec::new() }).await?;
+                    drop(link.act(PaneAction::AdoptPanes { panes: Vec::new() }).await);
                     millis.push(started.elapsed().as_secs_f64() * 1e3);
                 }
                 for chunk in millis.chunks(500) {
                     let mut sorted = chunk.to_vec();
                     sorted.sort_by(f64::total_cmp);
-                    let at = |share: usize| sorted.get(sorted.len() * share / 100).copied().unwrap_or_default();
-                    println!("of {}: p50 {:.2} ms, p99 {:.2} ms", sorted.len(), at(50), at(99));
+                    let at = |share: usize| {
+                        sorted
+                            .get(sorted.len() * share / 100)
+                            .copied()
+                            .unwrap_or_default()
+                    };
+                    println!(
+                        "of {}: p50 {:.2} ms, p99 {:.2} ms",
+                        sorted.len(),
+                        at(50),
+                        at(99)
+                    );
                 }
                 "measured".to_owned()
             }

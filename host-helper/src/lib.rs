@@ -14,5 +14,6 @@ pub mod paths;
 pub mod plugin_wasm;
 pub mod ports;
 pub mod server;
+pub mod setup;
 pub mod store;
 pub mod text;

@@ -105,7 +105,7 @@ pub struct RemovalFacts {
 }
 
 /// How a worktree differs from what it started from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct DiffFacts {
     /// Files.
     pub files: u32,
@@ -245,7 +245,13 @@ pub trait Agent: Send {
     fn next_look(&self) -> Option<Timestamp>;
     /// The text that the hook waiting for this ask prints once it was answered; none = nothing. Works before and
     /// after [`Agent::answered`]. `text` is the reason or the answer; with several questions one line for each.
-    fn answer_text(&mut self, session: SessionId, ask: AskId, outcome: AskOutcome, text: Option<&str>) -> Option<String>;
+    fn answer_text(
+        &mut self,
+        session: SessionId,
+        ask: AskId,
+        outcome: AskOutcome,
+        text: Option<&str>,
+    ) -> Option<String>;
     /// An ask was answered through Claustre: it is not on the screen any more.
     fn answered(&mut self, session: SessionId, ask: AskId);
     /// The session is closed.

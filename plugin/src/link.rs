@@ -8,7 +8,10 @@ use std::collections::{BTreeSet, VecDeque};
 
 use claustre_protocol::{
     BUILD, PROTOCOL,
-    link::{ActionResult, DownLine, FromPlugin, HEARTBEAT_MILLIS, MAX_UP_LINE, Opening, PaneAction, ToPlugin, UpLine},
+    link::{
+        ActionResult, DownLine, FromPlugin, HEARTBEAT_MILLIS, MAX_UP_LINE, Opening, PaneAction,
+        ToPlugin, UpLine,
+    },
     request::Request,
     rpc::{Fault, FaultCode},
 };
@@ -72,6 +75,7 @@ pub struct Link {
     own_lines: u64,
     heard_at: u64,
     last_heartbeat: u64,
+    owes_heartbeat: bool,
     visible: bool,
     clients: Vec<u16>,
     open_asks: BTreeSet<u64>,
@@ -147,8 +151,12 @@ impl Link {
             None => self.awaits_reset = true,
         }
         self.next_line = Some(line.seq.saturating_add(1));
-        if line.target.as_deref().is_none_or(|target| target == self.name) {
-            self.take(line.body, now, &mut effects);
+        if line
+            .target
+            .as_deref()
+            .is_none_or(|target| target == self.name)
+        {
+            self.take(line.body, &mut effects);
         }
         effects
     }
@@ -156,7 +164,11 @@ impl Link {
     /// A request of the dashboard.
     pub fn ask(&mut self, id: u64, request: Box<Request>) -> Vec<LinkEffect> {
         if !self.welcomed {
-            return vec![refuse(id, FaultCode::Busy, "asking the daemon: it is not connected yet")];
+            return vec![refuse(
+                id,
+                FaultCode::Busy,
+                "asking the daemon: it is not connected yet",
+            )];
         }
         let body = FromPlugin::Ask { id, request };
         match self.encode(body) {
@@ -179,7 +191,9 @@ impl Link {
             self.outcomes.pop_front();
         }
         self.outcomes.push_back((action, outcome.clone()));
-        self.encode(FromPlugin::Acted { action, outcome }).into_iter().collect()
+        self.encode(FromPlugin::Acted { action, outcome })
+            .into_iter()
+            .collect()
     }
 
     /// A terminal pane closed. Only the leader tells.
@@ -187,16 +201,19 @@ impl Link {
         if !(self.welcomed && self.leader) {
             return Vec::new();
         }
-        self.encode(FromPlugin::PaneClosed { pane }).into_iter().collect()
+        self.encode(FromPlugin::PaneClosed { pane })
+            .into_iter()
+            .collect()
     }
 
-    /// Zellij says which client is attached; told with the next heartbeat, or at once if it changed.
+    /// Zellij says which client is attached; told at once if it changed or the daemon asked.
     pub fn clients_are(&mut self, mut clients: Vec<u16>, now: u64) -> Vec<LinkEffect> {
         clients.sort_unstable();
         clients.dedup();
-        if clients == self.clients {
+        if clients == self.clients && !self.owes_heartbeat {
             return Vec::new();
         }
+        self.owes_heartbeat = false;
         self.clients = clients;
         self.heartbeat(now)
     }
@@ -227,9 +244,11 @@ impl Link {
             .then(|| HEARTBEAT_MILLIS.saturating_sub(now.saturating_sub(self.last_heartbeat)))
     }
 
-    fn take(&mut self, body: ToPlugin, now: u64, effects: &mut Vec<LinkEffect>) {
+    fn take(&mut self, body: ToPlugin, effects: &mut Vec<LinkEffect>) {
         match body {
-            ToPlugin::Welcome { leader, mismatch, .. } => {
+            ToPlugin::Welcome {
+                leader, mismatch, ..
+            } => {
                 self.leader = leader;
                 self.welcomed = mismatch.is_none();
                 let state = mismatch.map_or(LinkState::Up, LinkState::Mismatch);
@@ -257,13 +276,16 @@ impl Link {
                     effects.push(LinkEffect::Deliver(Msg::Reply { id, outcome }));
                 }
             }
-            ToPlugin::Toast { text, error } => effects.push(LinkEffect::Deliver(Msg::Toast { text, error })),
+            ToPlugin::Toast { text, error } => {
+                effects.push(LinkEffect::Deliver(Msg::Toast { text, error }))
+            }
             ToPlugin::Ping { pipe } => {
                 if let Some(pipe) = pipe {
                     self.learn_pipe(&pipe, effects);
                 }
+                // The heartbeat goes out once it is known who is attached.
+                self.owes_heartbeat = true;
                 effects.push(LinkEffect::CheckClient);
-                effects.extend(self.heartbeat(now));
             }
         }
     }
@@ -297,6 +319,7 @@ impl Link {
         };
         effects.extend(self.encode(hello));
         // Only an instance whose client is attached may lead.
+        self.owes_heartbeat = true;
         effects.push(LinkEffect::CheckClient);
     }
 

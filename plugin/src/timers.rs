@@ -28,7 +28,11 @@ pub struct Timers {
 impl Timers {
     /// Sets the deadline of a purpose; an earlier one stays.
     pub fn set(&mut self, purpose: Purpose, at: u64) {
-        match self.deadlines.iter_mut().find(|(known, _)| *known == purpose) {
+        match self
+            .deadlines
+            .iter_mut()
+            .find(|(known, _)| *known == purpose)
+        {
             Some((_, deadline)) => *deadline = at.min(*deadline),
             None => self.deadlines.push((purpose, at)),
         }
@@ -49,7 +53,12 @@ impl Timers {
     /// Takes the purposes whose deadlines have passed. Called when a timer fires.
     pub fn fired(&mut self, now: u64) -> Vec<Purpose> {
         self.armed.retain(|at| *at > now);
-        let mut due: Vec<Purpose> = self.deadlines.iter().filter(|(_, at)| *at <= now).map(|(purpose, _)| *purpose).collect();
+        let mut due: Vec<Purpose> = self
+            .deadlines
+            .iter()
+            .filter(|(_, at)| *at <= now)
+            .map(|(purpose, _)| *purpose)
+            .collect();
         due.sort_unstable();
         due.dedup();
         self.deadlines.retain(|(_, at)| *at > now);

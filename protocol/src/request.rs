@@ -140,6 +140,9 @@ pub enum Request {
     /// Brings a removed worktree back from its snapshot. Answer: [`Done`].
     #[serde(rename = "worktree.restore")]
     WorktreeRestore(Named),
+    /// A dashboard asks the daemon to connect to it. Answer: [`Done`], at once.
+    #[serde(rename = "plugin.link")]
+    PluginLink(PluginLink),
     /// Answer: [`DaemonStatus`].
     #[serde(rename = "daemon.status")]
     DaemonStatus(Nothing),
@@ -477,6 +480,15 @@ pub struct SnapshotShown {
 pub struct Preview {
     /// The pane's text, sanitised.
     pub text: String,
+}
+
+/// Parameters of `plugin.link`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginLink {
+    /// Name of the Zellij session.
+    pub session: String,
+    /// Process id of its server.
+    pub server_pid: u32,
 }
 
 /// Answer of `daemon.status`.

@@ -114,9 +114,11 @@ fn finish(module: &[u8]) -> Result<Vec<u8>> {
     }
     let stripped = wasm::strip(module)?;
     if stripped.len() > SIZE_LIMIT {
-        bail!(
-            "the plugin has {} bytes, more than {SIZE_LIMIT}",
-            stripped.len()
+        // A missed budget is told, here and by the bench; it does not keep anybody from working.
+        eprintln!(
+            "xtask: warning: the plugin has {} bytes, {} over its budget of {SIZE_LIMIT}",
+            stripped.len(),
+            stripped.len() - SIZE_LIMIT
         );
     }
     Ok(stripped)

@@ -18,7 +18,9 @@ pub struct SystemHost;
 impl Host for SystemHost {
     fn now(&self) -> Timestamp {
         // A clock before 1970 is not set at all; the log's own clock never goes back.
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 

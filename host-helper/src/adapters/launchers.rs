@@ -83,7 +83,9 @@ impl Launchers for SessionLaunchers {
             return false;
         }
         let wanted = ["session".to_owned(), "run".to_owned(), session.to_string()];
-        arguments(pid).windows(wanted.len()).any(|words| words == wanted)
+        arguments(pid)
+            .windows(wanted.len())
+            .any(|words| words == wanted)
     }
 
     fn is_alive(&self, pid: u32) -> bool {
@@ -91,7 +93,9 @@ impl Launchers for SessionLaunchers {
             Liveness::Alive => true,
             Liveness::Dead => false,
             Liveness::Unknown => {
-                let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+                let pid = i32::try_from(pid)
+                    .ok()
+                    .and_then(rustix::process::Pid::from_raw);
                 pid.is_some_and(|pid| {
                     // A process of somebody else lives as well.
                     let asked = rustix::process::test_kill_process(pid);
@@ -116,8 +120,13 @@ fn arguments(pid: u32) -> Vec<String> {
         .time_limit(PS_LIMIT)
         .output_limit(64 * 1024)
         .run();
-    told.map(|told| told.stdout_text().split_whitespace().map(str::to_owned).collect())
-        .unwrap_or_default()
+    told.map(|told| {
+        told.stdout_text()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect()
+    })
+    .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -151,8 +160,16 @@ mod tests {
             0,
         )
         .expect("pipe");
-        assert_eq!(launchers.end(session, 0, false), Ok(false), "nobody reads it");
-        let mut reader = fs::OpenOptions::new().read(true).write(true).open(&pipe).expect("opened");
+        assert_eq!(
+            launchers.end(session, 0, false),
+            Ok(false),
+            "nobody reads it"
+        );
+        let mut reader = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&pipe)
+            .expect("opened");
         assert_eq!(launchers.resume(session, 0), Ok(true));
         assert_eq!(launchers.end(session, 0, true), Ok(true));
         assert_eq!(launchers.end(session, 0, false), Ok(true));
@@ -167,7 +184,10 @@ mod tests {
         let launchers = launchers(home.path());
         let session = SessionId::new(Uuid::new_v4());
         let argv = launchers.argv(session);
-        assert_eq!(argv, ["/opt/claustre", "session", "run", &session.to_string()]);
+        assert_eq!(
+            argv,
+            ["/opt/claustre", "session", "run", &session.to_string()]
+        );
         let me = std::process::id();
         assert!(launchers.is_alive(me) && !launchers.is_launcher(session, me));
         assert!(!launchers.is_alive(u32::MAX) && !launchers.is_launcher(session, 0));

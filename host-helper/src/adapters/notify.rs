@@ -83,7 +83,10 @@ fn desktop(text: &str) -> Invocation {
         ]);
     }
     // Its body is markup.
-    let body = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let body = text
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
     Invocation::new("notify-send").args(["--app-name=claustre", "--", "claustre", &body])
 }
 
@@ -119,8 +122,15 @@ mod tests {
             desktop: true,
             command: vec!["/opt/tell".into(), "-v".into()],
         });
-        let lines: Vec<String> = both.invocations("a <b> & c").iter().map(Invocation::display).collect();
-        assert_eq!(lines.first().map(String::as_str), Some("/opt/tell -v 'a <b> & c'"));
+        let lines: Vec<String> = both
+            .invocations("a <b> & c")
+            .iter()
+            .map(Invocation::display)
+            .collect();
+        assert_eq!(
+            lines.first().map(String::as_str),
+            Some("/opt/tell -v 'a <b> & c'")
+        );
         if cfg!(target_os = "linux") {
             assert!(lines[1].contains("a &lt;b&gt; &amp; c"), "{lines:?}");
         }
@@ -134,7 +144,9 @@ mod tests {
         assert!(!notifier.may_tell("same", start + Duration::from_secs(30)));
         assert!(notifier.may_tell("same", start + Duration::from_secs(61)));
         let later = start + Duration::from_secs(600);
-        let told = (0..20).filter(|n| notifier.may_tell(&n.to_string(), later)).count();
+        let told = (0..20)
+            .filter(|n| notifier.may_tell(&n.to_string(), later))
+            .count();
         assert_eq!(told, MOST_IN_WINDOW);
         assert!(notifier.may_tell("again", later + WINDOW));
     }

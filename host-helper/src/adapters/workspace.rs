@@ -16,7 +16,9 @@ use super::git::{
 };
 use super::process::FailureReason;
 use crate::paths::Paths;
-use crate::ports::{DiffFacts, PortError, RemovalFacts, RepositoryFacts, Workspace, WorktreeFacts, WorktreeOrder};
+use crate::ports::{
+    DiffFacts, PortError, RemovalFacts, RepositoryFacts, Workspace, WorktreeFacts, WorktreeOrder,
+};
 use crate::text;
 
 /// Longest fragment of a system prompt, in bytes.
@@ -62,7 +64,11 @@ impl GitWorkspace {
     /// `fragment` is the user's own text for every session ([`Paths::claude_fragment`]).
     #[must_use]
     pub fn new(git: Git, settings: WorkspaceSettings, fragment: PathBuf) -> Self {
-        Self { git, settings, fragment }
+        Self {
+            git,
+            settings,
+            fragment,
+        }
     }
 
     /// Whether the branch of the worktree at `path` has a name that only [`names::branch_for`] gives: such a
@@ -70,19 +76,32 @@ impl GitWorkspace {
     fn is_branch_of_task(&self, path: &Path) -> bool {
         let root = &self.settings.root;
         let real = root.canonicalize().unwrap_or_else(|_| root.clone());
-        let below = path.strip_prefix(root).or_else(|_| path.strip_prefix(&real)).ok();
+        let below = path
+            .strip_prefix(root)
+            .or_else(|_| path.strip_prefix(&real))
+            .ok();
         let branch: Option<PathBuf> = below.map(|below| below.components().skip(1).collect());
-        let Some(name) = branch.as_deref().and_then(Path::to_str).and_then(|name| name.strip_prefix("task/")) else {
+        let Some(name) = branch
+            .as_deref()
+            .and_then(Path::to_str)
+            .and_then(|name| name.strip_prefix("task/"))
+        else {
             return false;
         };
-        let digits = name.rsplit_once('-').map(|(_, digits)| digits).unwrap_or_default();
-        !name.contains('/') && digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        let digits = name
+            .rsplit_once('-')
+            .map(|(_, digits)| digits)
+            .unwrap_or_default();
+        !name.contains('/')
+            && digits.len() == 8
+            && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
     }
 }
 
 impl Workspace for GitWorkspace {
     fn inspect(&self, path: &Path) -> Result<RepositoryFacts, PortError> {
-        let found = repository::inspect(&self.git, path).map_err(|error| failed("looking at the repository", &error))?;
+        let found = repository::inspect(&self.git, path)
+            .map_err(|error| failed("looking at the repository", &error))?;
         Ok(RepositoryFacts {
             root: found.root,
             default_branch: found.default_branch,
@@ -104,7 +123,11 @@ impl Workspace for GitWorkspace {
         names::check_branch(&order.branch).map_err(failed)?;
         let base = match &order.base {
             Some(base) => base.clone(),
-            None => repository::inspect(&self.git, &order.repository).map_err(failed)?.default_branch,
+            None => {
+                repository::inspect(&self.git, &order.repository)
+                    .map_err(failed)?
+                    .default_branch
+            }
         };
         let made = worktree::create(
             &self.git,
@@ -131,7 +154,12 @@ impl Workspace for GitWorkspace {
         })
     }
 
-    fn remove(&self, repository: &Path, path: &Path, snapshot: &str) -> Result<RemovalFacts, PortError> {
+    fn remove(
+        &self,
+        repository: &Path,
+        path: &Path,
+        snapshot: &str,
+    ) -> Result<RemovalFacts, PortError> {
         let removed = remove::remove(
             &self.git,
             &RemoveWorktree {
@@ -152,15 +180,20 @@ impl Workspace for GitWorkspace {
         })
     }
 
-    fn restore(&self, repository: &Path, path: &Path, snapshot: &str) -> Result<PathBuf, PortError> {
+    fn restore(
+        &self,
+        repository: &Path,
+        path: &Path,
+        snapshot: &str,
+    ) -> Result<PathBuf, PortError> {
         let request = RestoreWorktree {
             repo: repository.to_owned(),
             worktrees_root: self.settings.root.clone(),
             path: path.to_owned(),
             snapshot_ref: snapshot.to_owned(),
         };
-        let restored =
-            snapshot::restore(&self.git, &request).map_err(|error| failed("bringing the worktree back", &error))?;
+        let restored = snapshot::restore(&self.git, &request)
+            .map_err(|error| failed("bringing the worktree back", &error))?;
         for note in &restored.notes {
             tracing::info!(path = %path.display(), note, "a worktree was brought back");
         }
@@ -184,7 +217,9 @@ impl Workspace for GitWorkspace {
         // A repository could lead a link anywhere, such as to a key, and the model would read it.
         let is_plain = |path: &Path| path.symlink_metadata().is_ok_and(|data| !data.is_symlink());
         let file = project.join("claude.md");
-        let projects = (is_plain(&project) && is_plain(&file)).then(|| read_fragment(&file)).flatten();
+        let projects = (is_plain(&project) && is_plain(&file))
+            .then(|| read_fragment(&file))
+            .flatten();
         let whole: Vec<String> = [users, projects].into_iter().flatten().collect();
         (!whole.is_empty()).then(|| cut(whole.join("\n\n"), WHOLE_LIMIT))
     }
@@ -196,7 +231,10 @@ fn read_fragment(path: &Path) -> Option<String> {
         return None;
     }
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(FRAGMENT_LIMIT.saturating_add(1)).read_to_end(&mut bytes));
+    let read = File::open(path).and_then(|file| {
+        file.take(FRAGMENT_LIMIT.saturating_add(1))
+            .read_to_end(&mut bytes)
+    });
     if let Err(error) = read {
         tracing::warn!(path = %path.display(), %error, "a CLAUDE fragment could not be read");
         return None;
@@ -206,13 +244,17 @@ fn read_fragment(path: &Path) -> Option<String> {
         tracing::warn!(path = %path.display(), limit, "a CLAUDE fragment is too long and was cut");
         bytes.truncate(limit);
     }
-    let text = text::strip_control(&String::from_utf8_lossy(&bytes)).trim().to_owned();
+    let text = text::strip_control(&String::from_utf8_lossy(&bytes))
+        .trim()
+        .to_owned();
     (!text.is_empty()).then_some(text)
 }
 
 /// The text, cut at the end of a character to at most this many bytes.
 fn cut(mut text: String, limit: usize) -> String {
-    let end = (0..=limit.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    let end = (0..=limit.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
     text.truncate(end.unwrap_or_default());
     text
 }
@@ -220,7 +262,10 @@ fn cut(mut text: String, limit: usize) -> String {
 /// A failure in words, with what was being done before it.
 fn failed(doing: &str, error: &GitError) -> PortError {
     let passing = match error {
-        GitError::Process(process) => matches!(process.reason, FailureReason::TimeLimit(_) | FailureReason::Io(_)),
+        GitError::Process(process) => matches!(
+            process.reason,
+            FailureReason::TimeLimit(_) | FailureReason::Io(_)
+        ),
         GitError::ChangedMeanwhile(_) => true,
         _ => false,
     };

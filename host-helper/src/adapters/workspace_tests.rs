@@ -15,7 +15,11 @@ impl World {
         let top = directory.path().canonicalize().expect("real");
         fs::create_dir(top.join("shop")).expect("made");
         let config = top.join("gitconfig");
-        fs::write(&config, "[user]\nname = T\nemail = t@t\n[init]\ndefaultBranch = main\n").expect("written");
+        fs::write(
+            &config,
+            "[user]\nname = T\nemail = t@t\n[init]\ndefaultBranch = main\n",
+        )
+        .expect("written");
         let git = Git::new()
             .with_env("HOME", &top)
             .with_env("XDG_CONFIG_HOME", &top)
@@ -51,7 +55,9 @@ impl World {
             .env("HOME", &self.top)
             .env("GIT_CONFIG_GLOBAL", self.top.join("gitconfig"))
             .env("GIT_CONFIG_NOSYSTEM", "1");
-        run.run().and_then(crate::adapters::process::Finished::require_success).expect("git");
+        run.run()
+            .and_then(crate::adapters::process::Finished::require_success)
+            .expect("git");
     }
 
     fn prepare(&self, branch: &str) -> WorktreeFacts {
@@ -68,23 +74,50 @@ impl World {
 #[test]
 fn a_worktree_is_made_used_again_kept_and_brought_back() {
     let world = World::new();
-    let facts = world.workspace.inspect(&world.repository()).expect("repository");
-    assert_eq!((facts.root, facts.default_branch.as_str()), (world.repository(), "main"));
+    let facts = world
+        .workspace
+        .inspect(&world.repository())
+        .expect("repository");
+    assert_eq!(
+        (facts.root, facts.default_branch.as_str()),
+        (world.repository(), "main")
+    );
     let branch = world.workspace.branch_for("Fix auth!", Uuid::nil());
     let made = world.prepare(&branch);
     assert_eq!(made.path, world.top.join("worktrees/shop").join(&branch));
     assert_eq!((made.base.as_str(), made.reused), ("main", false));
     assert!(world.prepare(&branch).reused);
     fs::write(made.path.join("file.txt"), "one\ntwo\n").expect("written");
-    let diff = world.workspace.diff(&made.path, &made.base_commit).expect("diff");
-    assert_eq!(diff, DiffFacts { files: 1, added: 1, removed: 0 });
-    let removed = world.workspace.remove(&world.repository(), &made.path, "s1").expect("removed");
+    let diff = world
+        .workspace
+        .diff(&made.path, &made.base_commit)
+        .expect("diff");
+    assert_eq!(
+        diff,
+        DiffFacts {
+            files: 1,
+            added: 1,
+            removed: 0
+        }
+    );
+    let removed = world
+        .workspace
+        .remove(&world.repository(), &made.path, "s1")
+        .expect("removed");
     let snapshot = removed.snapshot.expect("kept");
     assert!(!made.path.exists());
-    let again = world.workspace.remove(&world.repository(), &made.path, "s1");
+    let again = world
+        .workspace
+        .remove(&world.repository(), &made.path, "s1");
     assert_eq!(again, Ok(RemovalFacts::default()));
-    let path = world.workspace.restore(&world.repository(), &made.path, &snapshot).expect("restored");
-    assert_eq!(fs::read_to_string(path.join("file.txt")).expect("read"), "one\ntwo\n");
+    let path = world
+        .workspace
+        .restore(&world.repository(), &made.path, &snapshot)
+        .expect("restored");
+    assert_eq!(
+        fs::read_to_string(path.join("file.txt")).expect("read"),
+        "one\ntwo\n"
+    );
 }
 
 #[test]
@@ -93,7 +126,10 @@ fn only_a_tasks_own_branch_goes_with_its_worktree() {
     let branch = world.workspace.branch_for("Fix auth", Uuid::nil());
     for (branch, goes) in [(branch.as_str(), true), ("feature/mine", false)] {
         let made = world.prepare(branch);
-        let removed = world.workspace.remove(&world.repository(), &made.path, "s1").expect("removed");
+        let removed = world
+            .workspace
+            .remove(&world.repository(), &made.path, "s1")
+            .expect("removed");
         assert_eq!(removed.branch_deleted, goes, "{branch}");
     }
 }
@@ -101,7 +137,10 @@ fn only_a_tasks_own_branch_goes_with_its_worktree() {
 #[test]
 fn refusals_carry_advice() {
     let world = World::new();
-    let error = world.workspace.inspect(Path::new("/nowhere")).expect_err("missing");
+    let error = world
+        .workspace
+        .inspect(Path::new("/nowhere"))
+        .expect_err("missing");
     assert!(error.message.contains("/nowhere") && error.hint.is_some() && !error.passing);
     assert!(world.workspace.check_branch("../x").is_err());
     let order = |project: &str, branch: &str| WorktreeOrder {
@@ -121,10 +160,21 @@ fn fragments_are_the_users_then_the_projects_and_never_through_a_link() {
     fs::write(world.top.join("claude.md"), "mine\n").expect("written");
     let project = world.repository().join(".claustre");
     fs::create_dir(&project).expect("made");
-    fs::write(project.join("claude.md"), format!("theirs{}", "x".repeat(100_000))).expect("written");
-    let whole = world.workspace.fragments(&world.repository()).expect("fragments");
+    fs::write(
+        project.join("claude.md"),
+        format!("theirs{}", "x".repeat(100_000)),
+    )
+    .expect("written");
+    let whole = world
+        .workspace
+        .fragments(&world.repository())
+        .expect("fragments");
     assert!(whole.starts_with("mine\n\ntheirsxxx") && whole.len() < 66_000);
     fs::remove_file(project.join("claude.md")).expect("removed");
-    std::os::unix::fs::symlink(world.top.join("gitconfig"), project.join("claude.md")).expect("linked");
-    assert_eq!(world.workspace.fragments(&world.repository()).as_deref(), Some("mine"));
+    std::os::unix::fs::symlink(world.top.join("gitconfig"), project.join("claude.md"))
+        .expect("linked");
+    assert_eq!(
+        world.workspace.fragments(&world.repository()).as_deref(),
+        Some("mine")
+    );
 }

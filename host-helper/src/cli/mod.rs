@@ -9,6 +9,7 @@ mod doctor;
 pub mod error;
 mod inbox;
 mod init;
+mod link;
 mod mcp;
 mod older;
 mod open;
@@ -95,6 +96,9 @@ enum Command {
     /// Connect standard input and output to the MCP server: what Claude Code starts.
     #[command(hide = true)]
     Mcp,
+    /// Have the daemon connect to the dashboard of a Zellij session: what the plugin runs.
+    #[command(hide = true)]
+    Link(link::LinkArgs),
     /// Older spelling of `project add`.
     #[command(hide = true)]
     AddProject(project::AddArgs),
@@ -186,6 +190,7 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::Replay) => return store::replay(context),
         Some(Command::Backup(args)) => store::backup(context, args),
         Some(Command::Mcp) => mcp::run(context),
+        Some(Command::Link(args)) => link::run(context, args),
         Some(Command::AddProject(args)) => project::add(context, args),
         Some(Command::AddTask(args)) => task::add(context, *args),
         Some(Command::ListProjects(args)) => project::list(context, args),

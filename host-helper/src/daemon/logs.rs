@@ -21,7 +21,8 @@ const KEPT: u32 = 4;
 /// The directory cannot be written.
 pub fn start(directory: &Path) -> io::Result<()> {
     let log = Log::open(directory.join("daemon.log"))?;
-    let filter = EnvFilter::try_from_env("CLAUSTRE_LOG").unwrap_or_else(|_| EnvFilter::new("info,rmcp=warn"));
+    let filter = EnvFilter::try_from_env("CLAUSTRE_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,rmcp=warn"));
     // A second start in one process (tests) keeps the first.
     tracing_subscriber::fmt()
         .with_env_filter(filter)

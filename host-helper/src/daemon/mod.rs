@@ -47,7 +47,7 @@ use crate::{
     engine::{
         Advanced, Engine, Order, Parts, ReaderPool, boot,
         effects::Effects,
-        outbox, recount,
+        live, outbox, recount,
         reports::{self, Input},
         writer,
     },
@@ -172,6 +172,10 @@ async fn serve(
         .spawn(move || {
             reports::run(Box::new(agent), &inputs, &for_reports, &runtime);
         })?;
+    engine
+        .live
+        .restore(engine.read(|reader| reader.all_live()).await?);
+    tasks.spawn(live::flush(engine.clone(), stop.clone()));
     tasks.spawn(forward(engine.clone(), reports.clone(), stop.clone()));
 
     // What the log believes against what the host shows.
@@ -233,7 +237,7 @@ async fn serve(
 
     // Front ends.
     let minting = tokens.clone();
-    let shown_links = links.clone();
+    let (linking, shown_links) = (links.clone(), links.clone());
     let api = Arc::new(Api {
         engine: engine.clone(),
         workspace,
@@ -250,6 +254,12 @@ async fn serve(
         started_at,
         stop: stop.clone(),
         mint_token: Arc::new(move |session| minting.mint(session)),
+        link: Arc::new(move |session, server_pid| {
+            linking.ensure(LinkKey {
+                session,
+                server_pid,
+            });
+        }),
         links: Arc::new(move || {
             shown_links
                 .all()
@@ -279,17 +289,10 @@ async fn serve(
     });
     let mcp_listener = UnixListener::from_std(lock.bind(&paths.mcp_socket())?)?;
     tasks.spawn(mcp::socket::serve(mcp_listener, agents, stop.clone()));
-    let linking = links.clone();
     let server = Arc::new(Server {
         api,
         reports: reports.clone(),
         is_token,
-        link: Arc::new(move |session, server_pid| {
-            linking.ensure(LinkKey {
-                session,
-                server_pid,
-            });
-        }),
     });
     let listener = UnixListener::from_std(lock.bind(&paths.daemon_socket())?)?;
     tasks.spawn(server.run(listener, stop.clone()));
@@ -305,7 +308,7 @@ async fn serve(
     }
     links.close();
     hand_in(&reports, Input::Stop);
-    drop((engine, reports, drawn));
+    engine.end().await;
     let threads = tokio::task::spawn_blocking(move || {
         // Each logs how it ended.
         understanding.join().ok();

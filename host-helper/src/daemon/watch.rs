@@ -51,12 +51,12 @@ fn open(path: &Path) -> io::Result<AsyncFd<OwnedFd>> {
 
 /// The descriptor under the runtime's eye.
 fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    #[expect(unsafe_code, reason = "tokio asks for the promise that the descriptor stays the same file")]
+    #[expect(
+        unsafe_code,
+        reason = "tokio asks for the promise that the descriptor stays the same file"
+    )]
     // SAFETY: an `OwnedFd` names the same open file until it is dropped, and the `AsyncFd` owns it.
-    unsafe {
-        AsyncFd::register_with_interest(fd, Interest::READABLE)
-    }
-    .map_err(Into::into)
+    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(Into::into)
 }
 
 async fn follow(

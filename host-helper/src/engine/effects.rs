@@ -343,7 +343,7 @@ impl Effects {
             && session.running_client().is_some()
             && standing.reason != Some(Reason::Exited);
         if !ready {
-            return later(5_000, "the client is not ready for a prompt");
+            return later(15_000, "the client is not ready for a prompt");
         }
         let mut typed = Vec::new();
         // Clears what a person may have left in the box, line by line, then pastes: inside the brackets a newline is a newline.

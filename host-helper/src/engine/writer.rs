@@ -22,7 +22,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::{Advanced, store_fault};
 use crate::{
     ports::Host,
-    store::{EffectOutcome, ReplayMode, ReplayReport, Store, StoreError, Transaction},
+    store::{EffectOutcome, LiveRow, ReplayMode, ReplayReport, Store, StoreError, Transaction},
 };
 
 /// At most so many orders share a transaction: the first of them should not wait long for the last.
@@ -48,6 +48,10 @@ pub enum Work {
     Order(Order),
     /// Fold the whole log and compare it with the projections.
     Replay(oneshot::Sender<Result<ReplayReport, Fault>>),
+    /// Write telemetry.
+    Flush(Vec<LiveRow>),
+    /// End in order, after what was handed in before.
+    End,
     /// Copy the store.
     Backup(std::path::PathBuf, oneshot::Sender<Result<(), Fault>>),
 }
@@ -61,7 +65,7 @@ pub struct Outcome {
     pub position: i64,
 }
 
-/// Runs until all senders are gone, then ends the store in order.
+/// Runs until told to end, or until all senders are gone, then ends the store in order.
 ///
 /// # Errors
 /// The store failed in a way that leaves doubt about the log.
@@ -77,6 +81,7 @@ pub fn run(
     while let Some(first) = aside.take().or_else(|| work.blocking_recv()) {
         match first {
             Work::Order(order) => waiting.push(order),
+            Work::End => break,
             other => {
                 serve(&mut store, other);
                 continue;
@@ -128,7 +133,12 @@ pub fn run(
 /// Does what is no order. Whoever asked may have gone away.
 fn serve(store: &mut Store, work: Work) {
     match work {
-        Work::Order(_) => {}
+        Work::Order(_) | Work::End => {}
+        Work::Flush(rows) => {
+            if let Err(error) = store.flush_live(&rows) {
+                tracing::warn!(%error, "telemetry was not written");
+            }
+        }
         Work::Replay(reply) => {
             reply
                 .send(store.replay(ReplayMode::Compare).map_err(store_fault))

@@ -33,8 +33,6 @@ pub struct Server {
     pub reports: mpsc::SyncSender<Input>,
     /// Is this the session's token?
     pub is_token: Arc<dyn Fn(SessionId, &str) -> bool + Send + Sync>,
-    /// Takes the request of a plugin to be linked: Zellij session and server pid.
-    pub link: Arc<dyn Fn(String, u32) + Send + Sync>,
 }
 
 impl Server {
@@ -141,7 +139,6 @@ impl Server {
         };
         let outcome = match call.method.as_str() {
             REPORT_METHOD => self.take_report(call.params, reader).await,
-            "plugin.link" => self.take_link(&call.params),
             "events.watch" => {
                 let watch = serde_json::from_value::<EventsWatch>(call.params).unwrap_or_default();
                 say(
@@ -204,23 +201,6 @@ impl Server {
                 text = answered => answer(text.unwrap_or_default()),
             },
         }
-    }
-
-    fn take_link(&self, params: &Value) -> Result<Value, Fault> {
-        let session = params.get("session").and_then(Value::as_str);
-        let pid = params
-            .get("server_pid")
-            .and_then(Value::as_u64)
-            .and_then(|pid| u32::try_from(pid).ok());
-        let (Some(session), Some(pid)) = (session, pid) else {
-            return Err(Fault::new(
-                FaultCode::InvalidParams,
-                "linking a dashboard: session and server_pid are needed",
-                None,
-            ));
-        };
-        (self.link)(session.to_owned(), pid);
-        Ok(serde_json::json!({ "message": "linking" }))
     }
 
     /// Sends events until the reader goes away.

@@ -11,6 +11,7 @@ mod error;
 mod filesystem;
 mod history;
 mod live;
+mod lookup;
 mod migrate;
 mod open;
 mod outbox;

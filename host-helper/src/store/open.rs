@@ -12,6 +12,10 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const BUSY_TIMEOUT: Duration = Duration::from_millis(5000);
 const LARGEST_IDLE_LOG: i64 = 64 * 1024 * 1024;
 const STATEMENTS: usize = 64;
+/// Pages of the write-ahead log before it is moved into the file: 16 MB, so that this is rare beside the commits.
+const CHECKPOINT_PAGES: i64 = 4000;
+/// In KiB, as SQLite takes it: the pages of the log's indexes that a day's work touches.
+const WRITER_CACHE: i64 = -8192;
 
 pub(super) fn refuse_old_sqlite(number: i32, name: &str) -> Result<(), StoreError> {
     if number < OLDEST_SQLITE {
@@ -39,7 +43,16 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection, StoreError> {
         .and_then(|_| connection.pragma_update(None, "synchronous", "FULL"))
         .and_then(|()| connection.pragma_update(None, "foreign_keys", true))
         .and_then(|()| connection.pragma_update(None, "temp_store", "MEMORY"))
+        .and_then(|()| connection.pragma_update(None, "cache_size", WRITER_CACHE))
         .and_then(|()| {
+            connection.pragma_update_and_check(
+                None,
+                "wal_autocheckpoint",
+                CHECKPOINT_PAGES,
+                |row| row.get::<_, i64>(0),
+            )
+        })
+        .and_then(|_| {
             connection.pragma_update_and_check(
                 None,
                 "journal_size_limit",

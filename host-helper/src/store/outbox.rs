@@ -60,7 +60,19 @@ impl Transaction<'_> {
                 ])
             })
             .map_err(StoreError::doing("adding to the outbox"))?;
-        Ok(added > 0)
+        if added > 0 {
+            return Ok(true);
+        }
+        // Asked for again: what waits for a better moment is tried at this one.
+        self.connection()
+            .prepare_cached(
+                "UPDATE outbox SET not_before = min(not_before, ?2) WHERE key = ?1 AND state = 'pending'",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![effect.key(), not_before.millis()])
+            })
+            .map_err(StoreError::doing("moving an effect forward"))?;
+        Ok(false)
     }
 
     /// Notes how a try of a pending effect went. One that is not pending any more stays as it is.

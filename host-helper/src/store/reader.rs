@@ -33,7 +33,7 @@ pub struct TaskFilter {
     pub limit: usize,
     /// Those that come after this one: the next page.
     pub after: Option<TaskId>,
-    /// Deleted ones instead of the others as well.
+    /// Deleted ones too.
     pub include_deleted: bool,
 }
 

@@ -20,7 +20,7 @@ impl Reader {
         self.resolve(
             text,
             "SELECT id FROM projects WHERE present = 1 AND name = ?1 ORDER BY id",
-            "SELECT id FROM projects WHERE present = 1 AND id >= ?1 AND id < ?2 ORDER BY id",
+            "SELECT id FROM projects WHERE +present = 1 AND id >= ?1 AND id < ?2 ORDER BY id",
         )
         .map(|found| found.into_iter().map(ProjectId::new).collect())
     }
@@ -34,7 +34,8 @@ impl Reader {
             text,
             "SELECT id FROM tasks WHERE deleted = 0 AND title = ?1
              UNION SELECT id FROM tasks WHERE deleted = 0 AND branch = ?1 ORDER BY id",
-            "SELECT id FROM tasks WHERE (deleted = 0 OR id = ?1) AND id >= ?1 AND id < ?2 ORDER BY id",
+            // The plus signs keep SQLite from walking an index that begins with `deleted`.
+            "SELECT id FROM tasks WHERE id >= ?1 AND id < ?2 AND (+deleted = 0 OR +id = ?1) ORDER BY id",
         )
         .map(|found| found.into_iter().map(TaskId::new).collect())
     }

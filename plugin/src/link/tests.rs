@@ -49,7 +49,9 @@ fn sent(effects: &[LinkEffect]) -> Vec<FromPlugin> {
     effects
         .iter()
         .filter_map(|effect| match effect {
-            LinkEffect::Send { line, .. } => Some(serde_json::from_str::<UpLine>(line).unwrap().body),
+            LinkEffect::Send { line, .. } => {
+                Some(serde_json::from_str::<UpLine>(line).unwrap().body)
+            }
             _ => None,
         })
         .collect()
@@ -91,13 +93,19 @@ fn an_instance_that_loads_late_learns_the_pipe_from_a_ping() {
         pipe: Some("pipe-a".to_owned()),
     };
     let effects = link.line(&down(901, None, ping), 0);
-    assert!(matches!(sent(&effects).first(), Some(FromPlugin::Hello { epoch: 5, .. })));
+    assert!(matches!(
+        sent(&effects).first(),
+        Some(FromPlugin::Hello { epoch: 5, .. })
+    ));
 }
 
 #[test]
 fn lines_for_others_and_repeated_lines_are_left_alone() {
     let mut link = connected();
-    assert!(link.line(&down(3, Some("3-2"), update(false)), 0).is_empty());
+    assert!(
+        link.line(&down(3, Some("3-2"), update(false)), 0)
+            .is_empty()
+    );
     assert_eq!(delivered(&link.line(&down(4, None, update(false)), 0)), 1);
     assert!(link.line(&down(4, None, update(false)), 0).is_empty());
 }
@@ -109,7 +117,10 @@ fn a_gap_asks_for_a_reset_once_and_draws_nothing_until_it_comes() {
     assert_eq!(sent(&effects), [FromPlugin::Resync {}]);
     assert_eq!(delivered(&effects), 0);
     assert!(link.line(&down(12, None, update(false)), 0).is_empty());
-    assert_eq!(delivered(&link.line(&down(13, Some("3-1"), update(true)), 0)), 1);
+    assert_eq!(
+        delivered(&link.line(&down(13, Some("3-1"), update(true)), 0)),
+        1
+    );
     assert_eq!(delivered(&link.line(&down(14, None, update(false)), 0)), 1);
 }
 
@@ -117,7 +128,10 @@ fn a_gap_asks_for_a_reset_once_and_draws_nothing_until_it_comes() {
 fn an_action_told_twice_is_done_once_and_answered_twice() {
     let mut link = connected();
     let first = link.line(&down(3, Some("3-1"), focus(41)), 0);
-    assert!(matches!(first.as_slice(), [LinkEffect::Perform { action: 41, .. }]));
+    assert!(matches!(
+        first.as_slice(),
+        [LinkEffect::Perform { action: 41, .. }]
+    ));
     assert!(link.line(&down(4, Some("3-1"), focus(41)), 0).is_empty());
     let done = link.acted(41, Ok(ActionResult::Done {}));
     let again = link.line(&down(5, Some("3-1"), focus(41)), 0);
@@ -132,7 +146,10 @@ fn an_action_told_twice_is_done_once_and_answered_twice() {
 fn a_new_epoch_starts_over_and_an_old_one_is_not_heard() {
     let mut link = connected();
     let effects = link.pipe_opened("pipe-b", r#"{"epoch":6}"#, 0);
-    assert!(matches!(sent(&effects).as_slice(), [FromPlugin::Hello { epoch: 6, .. }]));
+    assert!(matches!(
+        sent(&effects).as_slice(),
+        [FromPlugin::Hello { epoch: 6, .. }]
+    ));
     assert!(effects.contains(&LinkEffect::Deliver(Msg::Link(LinkState::Lost))));
     assert!(link.line(&down(3, None, update(true)), 0).is_empty());
     assert!(link.pipe_opened("pipe-a", r#"{"epoch":5}"#, 0).is_empty());
@@ -143,15 +160,25 @@ fn a_new_epoch_starts_over_and_an_old_one_is_not_heard() {
 fn questions_that_are_open_when_the_link_breaks_are_answered_with_a_fault() {
     let mut link = connected();
     let request = Box::new(Request::InboxList(Nothing {}));
-    assert!(matches!(sent(&link.ask(7, request.clone())).as_slice(), [FromPlugin::Ask { id: 7, .. }]));
+    assert!(matches!(
+        sent(&link.ask(7, request.clone())).as_slice(),
+        [FromPlugin::Ask { id: 7, .. }]
+    ));
     let broken = link.pipe_closed();
-    assert!(broken
-        .iter()
-        .any(|effect| matches!(effect, LinkEffect::Deliver(Msg::Reply { id: 7, outcome: Err(_) }))));
+    assert!(broken.iter().any(|effect| matches!(
+        effect,
+        LinkEffect::Deliver(Msg::Reply {
+            id: 7,
+            outcome: Err(_)
+        })
+    )));
     let refused = link.ask(8, request);
     assert!(matches!(
         refused.as_slice(),
-        [LinkEffect::Deliver(Msg::Reply { id: 8, outcome: Err(_) })]
+        [LinkEffect::Deliver(Msg::Reply {
+            id: 8,
+            outcome: Err(_)
+        })]
     ));
 }
 
@@ -163,7 +190,10 @@ fn heartbeats_come_every_two_seconds_and_only_while_connected() {
     link.pipe_opened("pipe-a", r#"{"epoch":5}"#, 1_000);
     assert_eq!(link.next_tick(1_500), Some(1_500));
     assert!(link.tick(2_000).is_empty());
-    assert!(matches!(sent(&link.tick(3_000)).as_slice(), [FromPlugin::Heartbeat { .. }]));
+    assert!(matches!(
+        sent(&link.tick(3_000)).as_slice(),
+        [FromPlugin::Heartbeat { .. }]
+    ));
     link.tick(60_000);
     assert_eq!(link.next_tick(60_000), None, "a silent daemon is lost");
 }
@@ -171,8 +201,14 @@ fn heartbeats_come_every_two_seconds_and_only_while_connected() {
 #[test]
 fn a_line_that_cannot_be_read_leads_to_a_resync() {
     let mut link = connected();
-    assert_eq!(sent(&link.line("{\"seq\":3,\"epoch\":5,\"method\":\"news\"}", 0)), [FromPlugin::Resync {}]);
-    assert_eq!(delivered(&link.line(&down(4, Some("3-1"), update(true)), 0)), 1);
+    assert_eq!(
+        sent(&link.line("{\"seq\":3,\"epoch\":5,\"method\":\"news\"}", 0)),
+        [FromPlugin::Resync {}]
+    );
+    assert_eq!(
+        delivered(&link.line(&down(4, Some("3-1"), update(true)), 0)),
+        1
+    );
 }
 
 #[test]
@@ -187,6 +223,11 @@ fn a_version_that_does_not_fit_is_said_and_nothing_is_asked() {
         mismatch: Some(sentence.clone()),
     };
     let effects = link.line(&down(1, Some("3-1"), body), 0);
-    assert_eq!(effects, [LinkEffect::Deliver(Msg::Link(LinkState::Mismatch(sentence)))]);
+    assert_eq!(
+        effects,
+        [LinkEffect::Deliver(Msg::Link(LinkState::Mismatch(
+            sentence
+        )))]
+    );
     assert!(!link.is_up());
 }

@@ -24,7 +24,13 @@ impl Shell {
                 attached,
                 shell,
                 ..
-            } => open_tab(name, &argv, &cwd, attached, shell.then(|| self.shell.clone())),
+            } => open_tab(
+                name,
+                &argv,
+                &cwd,
+                attached,
+                shell.then(|| self.shell.clone()),
+            ),
             PaneAction::AdoptPanes { panes } => adopt(panes),
             PaneAction::Focus { pane } => {
                 exists(pane)?;
@@ -88,19 +94,26 @@ fn open_tab(
     attached: bool,
     shell: Option<PathBuf>,
 ) -> Result<ActionResult, String> {
-    let (program, arguments) = argv.split_first().ok_or("opening a tab: there is no program to start")?;
+    let (program, arguments) = argv
+        .split_first()
+        .ok_or("opening a tab: there is no program to start")?;
     let cwd = untranslated(cwd);
     let command = CommandToRun {
         path: PathBuf::from(program),
         args: arguments.to_vec(),
         cwd: Some(cwd.clone()),
     };
-    let Some(PaneId::Terminal(pane)) = open_command_pane_background(command, BTreeMap::new()) else {
-        return Err(format!("opening a tab for {program}: Zellij opened no pane"));
+    let Some(PaneId::Terminal(pane)) = open_command_pane_background(command, BTreeMap::new())
+    else {
+        return Err(format!(
+            "opening a tab for {program}: Zellij opened no pane"
+        ));
     };
     if attached {
         let mut panes = vec![PaneId::Terminal(pane)];
-        panes.extend(shell.and_then(|shell| open_command_pane_background(shell_command(shell, cwd), BTreeMap::new())));
+        panes.extend(shell.and_then(|shell| {
+            open_command_pane_background(shell_command(shell, cwd), BTreeMap::new())
+        }));
         break_panes_to_new_tab(&panes, Some(name), false);
     }
     Ok(ActionResult::Pane { pane })
@@ -110,9 +123,17 @@ fn shell_command(shell: PathBuf, cwd: PathBuf) -> CommandToRun {
     if shell.as_os_str().is_empty() {
         // Zellij does not tell what its default is, but gives the variable to every pane.
         let args = vec!["-c".to_owned(), "exec \"${SHELL:-sh}\"".to_owned()];
-        CommandToRun { path: PathBuf::from("sh"), args, cwd: Some(cwd) }
+        CommandToRun {
+            path: PathBuf::from("sh"),
+            args,
+            cwd: Some(cwd),
+        }
     } else {
-        CommandToRun { path: shell, args: Vec::new(), cwd: Some(cwd) }
+        CommandToRun {
+            path: shell,
+            args: Vec::new(),
+            cwd: Some(cwd),
+        }
     }
 }
 
@@ -143,7 +164,10 @@ fn adopt(panes: Vec<(u32, String)>) -> Result<ActionResult, String> {
     if missing.is_empty() {
         Ok(ActionResult::Done {})
     } else {
-        Err(format!("giving panes their tabs: there is no pane {}", missing.join(", ")))
+        Err(format!(
+            "giving panes their tabs: there is no pane {}",
+            missing.join(", ")
+        ))
     }
 }
 

@@ -42,7 +42,10 @@ fn key(key: &KeyWithModifier) -> Option<Key> {
     let shift = has(KeyModifier::Shift);
     // `Shift a` and `A` are the same key; the dashboard knows it as `A`.
     let (code, shift) = match code {
-        KeyCode::Char(character) if shift => (KeyCode::Char(character.to_uppercase().next().unwrap_or(character)), false),
+        KeyCode::Char(character) if shift => (
+            KeyCode::Char(character.to_uppercase().next().unwrap_or(character)),
+            false,
+        ),
         code => (code, shift),
     };
     Some(Key {

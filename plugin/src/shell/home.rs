@@ -26,14 +26,13 @@ pub struct Home {
     pub visible: bool,
     /// The tab it lies in, where known.
     pub tab: Option<usize>,
-    /// Was it given its size and its name?
-    pub placed: bool,
 }
 
 impl Shell {
     /// The key binding: shows a hidden dashboard, focuses one that is in the background, hides one that has the focus.
     pub(super) fn toggle(&mut self) {
-        let focused = get_focused_pane_info().is_ok_and(|(_, pane)| pane == PaneId::Plugin(self.ids.plugin_id));
+        let focused = get_focused_pane_info()
+            .is_ok_and(|(_, pane)| pane == PaneId::Plugin(self.ids.plugin_id));
         if self.home.visible && focused {
             self.hide();
         } else {
@@ -47,6 +46,7 @@ impl Shell {
         };
         if self.home.tab.or_else(|| self.find_home()) == Some(tab) {
             show_self(true);
+            self.place();
         } else if let Ok(plugin) = RunPluginOrAlias::from_url(ALIAS, &None, None, None) {
             let action = actions::Action::LaunchOrFocusPlugin {
                 plugin,
@@ -58,23 +58,27 @@ impl Shell {
                 tab_id: None,
             };
             run_action(action, BTreeMap::new());
+            // Only a pane that is on the screen can be given a size, and this one gets there in a moment.
+            self.timers
+                .set(Purpose::Place, self.now().saturating_add(PLACE_MILLIS));
         }
         self.home.tab = Some(tab);
         self.on_screen(true);
-        if !self.home.placed {
-            // Only a pane that is on the screen can be given a size, and it gets there in a moment.
-            self.timers.set(Purpose::Place, self.now().saturating_add(PLACE_MILLIS));
-        }
     }
 
-    /// Gives the pane most of the screen and its name, once: from then on it is the user's.
-    pub(super) fn place(&mut self) {
-        self.home.placed = true;
+    /// Gives the pane most of the screen and its name. Zellij forgets both when the pane goes off the screen.
+    pub(super) fn place(&self) {
         let own = PaneId::Plugin(self.ids.plugin_id);
         rename_plugin_pane(self.ids.plugin_id, "claustre");
         let text = |percent: &str| Some(percent.to_owned());
-        let coordinates =
-            FloatingPaneCoordinates::new(text("4%"), text("4%"), text("92%"), text("92%"), None, None);
+        let coordinates = FloatingPaneCoordinates::new(
+            text("4%"),
+            text("4%"),
+            text("92%"),
+            text("92%"),
+            None,
+            None,
+        );
         if let Some(coordinates) = coordinates {
             change_floating_panes_coordinates(vec![(own, coordinates)]);
         }
@@ -122,7 +126,10 @@ impl Shell {
 /// The tab of the first pane of this session that fits.
 pub fn find_pane(fits: impl Fn(&PaneInfo) -> bool) -> Option<TabInfo> {
     let list = get_session_list().ok()?;
-    let session = list.live_sessions.into_iter().find(|session| session.is_current_session)?;
+    let session = list
+        .live_sessions
+        .into_iter()
+        .find(|session| session.is_current_session)?;
     let place = session
         .panes
         .panes

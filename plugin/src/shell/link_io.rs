@@ -36,7 +36,8 @@ impl Shell {
         };
         self.link_effects(effects);
         if !self.link.is_up() && !self.timers.waits(Purpose::Bootstrap) {
-            self.timers.set(Purpose::Bootstrap, now.saturating_add(BOOTSTRAP_MILLIS));
+            self.timers
+                .set(Purpose::Bootstrap, now.saturating_add(BOOTSTRAP_MILLIS));
         }
     }
 
@@ -47,7 +48,10 @@ impl Shell {
                 LinkEffect::Deliver(Msg::Link(state)) => {
                     self.tell(Msg::Link(state));
                     if !self.link.is_up() {
-                        self.timers.set(Purpose::Bootstrap, self.now().saturating_add(BOOTSTRAP_MILLIS));
+                        self.timers.set(
+                            Purpose::Bootstrap,
+                            self.now().saturating_add(BOOTSTRAP_MILLIS),
+                        );
                     }
                 }
                 LinkEffect::Deliver(msg) => self.tell(msg),
@@ -65,7 +69,11 @@ impl Shell {
     /// whose focus is on the plugin that asks.
     pub(super) fn check_client(&mut self) {
         let attached = get_focused_pane_info().is_ok();
-        let clients = if attached { vec![self.ids.client_id] } else { Vec::new() };
+        let clients = if attached {
+            vec![self.ids.client_id]
+        } else {
+            Vec::new()
+        };
         let effects = self.link.clients_are(clients, self.now());
         self.link_effects(effects);
     }
@@ -78,19 +86,38 @@ impl Shell {
         if self.session.is_none() {
             self.session = get_session_list()
                 .ok()
-                .and_then(|list| list.live_sessions.into_iter().find(|session| session.is_current_session))
+                .and_then(|list| {
+                    list.live_sessions
+                        .into_iter()
+                        .find(|session| session.is_current_session)
+                })
                 .map(|session| session.name);
         }
         // A server that has just started does not list itself yet.
-        let wait = if self.session.is_some() { BOOTSTRAP_MILLIS } else { FIRST_MILLIS };
-        self.timers.set(Purpose::Bootstrap, self.now().saturating_add(wait));
+        let wait = if self.session.is_some() {
+            BOOTSTRAP_MILLIS
+        } else {
+            FIRST_MILLIS
+        };
+        self.timers
+            .set(Purpose::Bootstrap, self.now().saturating_add(wait));
         let Some(session) = &self.session else {
             return;
         };
-        let helper = self.configuration.get(HELPER_KEY).map_or(HELPER, String::as_str);
+        let helper = self
+            .configuration
+            .get(HELPER_KEY)
+            .map_or(HELPER, String::as_str);
         let server = self.ids.server_pid.to_string();
         run_command(
-            &[helper, "link", "--session", session, "--server-pid", &server],
+            &[
+                helper,
+                "link",
+                "--session",
+                session,
+                "--server-pid",
+                &server,
+            ],
             BTreeMap::new(),
         );
     }

@@ -128,7 +128,13 @@ impl ZellijPlugin for Shell {
         let mut effects = Vec::new();
         if size != self.size {
             self.size = size;
-            effects = claustre_plugin::update::update(&mut self.model, Msg::Resized { columns: size.0, rows: size.1 });
+            effects = claustre_plugin::update::update(
+                &mut self.model,
+                Msg::Resized {
+                    columns: size.0,
+                    rows: size.1,
+                },
+            );
         }
         for effect in effects {
             self.effect(effect);
@@ -141,7 +147,9 @@ impl ZellijPlugin for Shell {
 impl Shell {
     /// Milliseconds since this instance was loaded.
     fn now(&self) -> u64 {
-        self.started.map_or(0, |started| u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX))
+        self.started.map_or(0, |started| {
+            u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        })
     }
 
     fn permission(&mut self, status: PermissionStatus) -> bool {
@@ -188,8 +196,16 @@ impl Shell {
                 let effects = self.link.pane_closed(pane);
                 self.link_effects(effects);
             }
-            // Tabs come and go with clients too.
-            Event::TabUpdate(_) if self.link.is_up() => self.check_client(),
+            // Tabs are told anew when clients come and go, too.
+            Event::TabUpdate(tabs) => {
+                self.home.tab = self
+                    .home
+                    .tab
+                    .filter(|home| tabs.iter().any(|tab| tab.tab_id == *home));
+                if self.link.is_up() {
+                    self.check_client();
+                }
+            }
             other => {
                 if let Some(msg) = events::message(&other) {
                     // Only what is on the screen gets keys, however it came there.
@@ -215,7 +231,9 @@ impl Shell {
             }
             Effect::Show => self.show(),
             Effect::Hide => self.hide(),
-            Effect::Tick { millis } => self.timers.add(Purpose::Tick, self.now().saturating_add(millis)),
+            Effect::Tick { millis } => self
+                .timers
+                .add(Purpose::Tick, self.now().saturating_add(millis)),
             Effect::OpenUrl(url) => actions::open_url(&url),
             Effect::Copy(text) => copy_to_clipboard(text),
         }
@@ -243,11 +261,14 @@ impl Shell {
     fn settle(&mut self) -> bool {
         let now = self.now();
         if let Some(wait) = self.link.next_tick(now) {
-            self.timers.set(Purpose::Heartbeat, now.saturating_add(wait));
+            self.timers
+                .set(Purpose::Heartbeat, now.saturating_add(wait));
         }
         let mut draw = false;
         if self.model.needs_redraw() {
-            let next = self.last_frame.map_or(now, |last| last.saturating_add(FRAME_MILLIS));
+            let next = self
+                .last_frame
+                .map_or(now, |last| last.saturating_add(FRAME_MILLIS));
             draw = next <= now;
             if !draw {
                 self.timers.set(Purpose::Frame, next);
@@ -289,6 +310,8 @@ fn narrow(cells: usize) -> u16 {
 }
 
 fn wall_clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or_default())
 }

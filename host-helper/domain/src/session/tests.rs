@@ -374,6 +374,7 @@ fn what_was_answered_elsewhere_or_is_gone_is_not_asked_any_more() {
     let first = desk.ask(AskKind::Permission, true);
     desk.go(S::ReportAskClosed {
         session,
+        ask: None,
         outcome: AskOutcome::Elsewhere,
     });
     assert_eq!(
@@ -490,6 +491,36 @@ fn a_message_for_an_idle_client_goes_at_once_and_only_once() {
         from: "user".into(),
     };
     assert!(desk.refused(empty).contains("it is empty"));
+}
+
+#[test]
+fn a_message_that_arrived_and_was_given_up_has_arrived_whichever_is_heard_first() {
+    let mut desk = Desk::idle();
+    let session = desk.session;
+    let message = desk.send("hello");
+    let delivered = Event::MessageDelivered {
+        message,
+        session,
+        task: None,
+    };
+    let dropped = Event::MessageDropped {
+        message,
+        session,
+        task: None,
+        why: "the session was closed by another host".into(),
+    };
+    let queued = desk.world.entities.clone();
+    for order in [
+        [delivered.clone(), dropped.clone()],
+        [dropped.clone(), delivered.clone()],
+    ] {
+        desk.world.entities = queued.clone();
+        for event in order {
+            desk.world.record(event);
+        }
+        assert_eq!(desk.message_state(message), MessageState::Delivered);
+        assert!(desk.world.session_now(session).queued.is_empty());
+    }
 }
 
 #[test]

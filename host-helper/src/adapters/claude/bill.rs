@@ -68,7 +68,8 @@ impl Bill {
         let written = serde_json::to_vec(&kept)
             .map_err(|error| error.to_string())
             .and_then(|bytes| {
-                files::write_private(&directory.join(KEPT_FILE), &bytes).map_err(|error| error.to_string())
+                files::write_private(&directory.join(KEPT_FILE), &bytes)
+                    .map_err(|error| error.to_string())
             });
         if let Err(error) = written {
             tracing::warn!(%error, "what a session has used was not kept");
@@ -94,7 +95,12 @@ impl Bill {
     }
 
     /// Reads what the transcript has new and gives the totals if they changed since they were last given.
-    pub fn totals(&mut self, transcript: &Path, turn_ended_at: Timestamp, prices: &PriceTable) -> Option<UsageTotals> {
+    pub fn totals(
+        &mut self,
+        transcript: &Path,
+        turn_ended_at: Timestamp,
+        prices: &PriceTable,
+    ) -> Option<UsageTotals> {
         if let Err(error) = self.transcript.read(transcript) {
             tracing::warn!(%error, "the usage of a session is not complete");
         }
@@ -109,7 +115,13 @@ impl Bill {
         let is_new = match &self.reported {
             None => totals != UsageTotals::default(),
             Some(reported) => {
-                let same_tokens = UsageTotals { cost: 0.0, ..*reported } == UsageTotals { cost: 0.0, ..totals };
+                let same_tokens = UsageTotals {
+                    cost: 0.0,
+                    ..*reported
+                } == UsageTotals {
+                    cost: 0.0,
+                    ..totals
+                };
                 !same_tokens || differ(reported.cost, totals.cost, SAME_AMOUNT)
             }
         };
@@ -130,7 +142,10 @@ impl Bill {
             .map(|(usd, _)| usd);
         match told {
             Some(told) => {
-                if priced.unpriced.is_empty() && differ(told, priced.usd, ODD_AMOUNT) && !self.has_warned {
+                if priced.unpriced.is_empty()
+                    && differ(told, priced.usd, ODD_AMOUNT)
+                    && !self.has_warned
+                {
                     self.has_warned = true;
                     tracing::warn!(
                         told,
@@ -170,7 +185,9 @@ mod tests {
         let path = transcript(directory.path());
         let prices = PriceTable::default();
         let mut bill = Bill::default();
-        let totals = bill.totals(&path, Timestamp::default(), &prices).expect("totals");
+        let totals = bill
+            .totals(&path, Timestamp::default(), &prices)
+            .expect("totals");
         assert!(totals.output_tokens > 0 && totals.cost > 0.0);
         assert_eq!(bill.totals(&path, Timestamp::default(), &prices), None);
         bill.save(directory.path(), None);
@@ -190,8 +207,14 @@ mod tests {
         let priced = bill.totals(&path, ended, &prices).expect("totals").cost;
         assert!(priced < 99.0);
         bill.told(99.0, ended);
-        assert_eq!(bill.totals(&path, ended, &prices).map(|totals| totals.cost), Some(99.0));
+        assert_eq!(
+            bill.totals(&path, ended, &prices).map(|totals| totals.cost),
+            Some(99.0)
+        );
         bill.conversation_changed();
-        assert_eq!(bill.totals(&path, ended, &prices).map(|totals| totals.cost), Some(priced));
+        assert_eq!(
+            bill.totals(&path, ended, &prices).map(|totals| totals.cost),
+            Some(priced)
+        );
     }
 }

@@ -52,7 +52,9 @@ impl ClientError {
                 "install Claude Code: npm install -g @anthropic-ai/claude-code".to_owned()
             }
             Self::NoProgram(_) | Self::Relative(_) => {
-                format!("set defaults.claude or {CLAUDE_VARIABLE} to the absolute path of the `claude` program")
+                format!(
+                    "set defaults.claude or {CLAUDE_VARIABLE} to the absolute path of the `claude` program"
+                )
             }
             Self::Process(_) | Self::Version(_) => {
                 "run `claude --version` by hand and see what it says".to_owned()
@@ -199,17 +201,35 @@ mod tests {
     fn the_program_is_found_in_path_or_where_it_was_named() {
         let directory = tempfile::tempdir().expect("temp dir");
         let claude = directory.path().join("claude");
-        let search = std::env::join_paths([Path::new("relative"), Path::new("/nowhere"), directory.path()]).expect("PATH");
-        assert!(matches!(find(None, Some(&search)), Err(ClientError::NotFound)));
+        let search = std::env::join_paths([
+            Path::new("relative"),
+            Path::new("/nowhere"),
+            directory.path(),
+        ])
+        .expect("PATH");
+        assert!(matches!(
+            find(None, Some(&search)),
+            Err(ClientError::NotFound)
+        ));
         fs::write(&claude, "").expect("written");
-        assert!(matches!(find(None, Some(&search)), Err(ClientError::NotFound)), "not executable");
+        assert!(
+            matches!(find(None, Some(&search)), Err(ClientError::NotFound)),
+            "not executable"
+        );
         program(&claude, "#!/bin/sh\n");
         assert_eq!(find(None, Some(&search)).expect("found"), claude);
         assert_eq!(find(Some(&claude), None).expect("found"), claude);
-        assert!(matches!(find(Some(Path::new("a/b")), None), Err(ClientError::Relative(_))));
+        assert!(matches!(
+            find(Some(Path::new("a/b")), None),
+            Err(ClientError::Relative(_))
+        ));
         let error = find(Some(Path::new("/nowhere/claude")), None).expect_err("missing");
         assert!(error.hint().contains("absolute"));
-        assert!(ClientError::NotFound.hint().contains("npm install -g @anthropic-ai/claude-code"));
+        assert!(
+            ClientError::NotFound
+                .hint()
+                .contains("npm install -g @anthropic-ai/claude-code")
+        );
     }
 
     #[test]
@@ -219,16 +239,25 @@ mod tests {
         let claude = directory.path().join("claude");
         let asked = directory.path().join("asked");
         let script = |version: &str| {
-            format!("#!/bin/sh\necho x >> '{}'\necho '{version} (Claude Code)'\n", asked.display())
+            format!(
+                "#!/bin/sh\necho x >> '{}'\necho '{version} (Claude Code)'\n",
+                asked.display()
+            )
         };
         let times = || fs::read_to_string(&asked).map_or(0, |text| text.lines().count());
         program(&claude, &script("2.1.197"));
         for _ in 0..3 {
-            assert_eq!(version(&claude, &run).expect("version").to_string(), "2.1.197");
+            assert_eq!(
+                version(&claude, &run).expect("version").to_string(),
+                "2.1.197"
+            );
         }
         assert_eq!(times(), 1);
         program(&claude, &script("2.1.1980"));
-        assert_eq!(version(&claude, &run).expect("version").to_string(), "2.1.1980");
+        assert_eq!(
+            version(&claude, &run).expect("version").to_string(),
+            "2.1.1980"
+        );
         assert_eq!(times(), 2);
         program(&claude, "#!/bin/sh\necho nonsense\n");
         assert!(version(&claude, &run).is_err());

@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use claustre_domain::{command::{Command, SessionCommand}, event::AskOutcome};
+use claustre_domain::{
+    command::{Command, SessionCommand},
+    event::AskOutcome,
+};
 use claustre_protocol::{
     hook::{Report, ReportBody},
     ids::{AskId, SessionId},
@@ -75,7 +78,9 @@ impl ClaudeHost {
         Self {
             home: given("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from),
             claude_config_dir: given("CLAUDE_CONFIG_DIR").map(PathBuf::from),
-            claude: given(super::client::CLAUDE_VARIABLE).map(PathBuf::from).or(claude),
+            claude: given(super::client::CLAUDE_VARIABLE)
+                .map(PathBuf::from)
+                .or(claude),
             search: given("PATH"),
             api_key: given("ANTHROPIC_API_KEY").and_then(|key| key.into_string().ok()),
             is_sandbox: given("IS_SANDBOX").is_some(),
@@ -144,7 +149,10 @@ impl ClaudeAgent {
         let meaning = watched.hear(&hook, report.id, at);
         let live = live_of(&hook.event, at);
         for command in &meaning.commands {
-            if let SessionCommand::ReportIdentity { claude_session_id, .. } = command {
+            if let SessionCommand::ReportIdentity {
+                claude_session_id, ..
+            } = command
+            {
                 self.keep_in_plan(report.session, claude_session_id);
             }
         }
@@ -199,7 +207,10 @@ impl ClaudeAgent {
 
     /// Of a closed session only the end of its client is of use: then its usage is final.
     fn hear_last(&mut self, report: &Report) -> Heard {
-        let has_ended = matches!(report.body, ReportBody::ClientExited { .. } | ReportBody::LauncherEnded {});
+        let has_ended = matches!(
+            report.body,
+            ReportBody::ClientExited { .. } | ReportBody::LauncherEnded {}
+        );
         let live = LiveChange {
             read_transcript: true,
             ..LiveChange::default()
@@ -213,9 +224,11 @@ impl ClaudeAgent {
     fn hear_launcher(&mut self, session: SessionId, body: &ReportBody, at: Timestamp) -> Heard {
         let watched = self.watched(session, at);
         let commands = match body {
-            ReportBody::ClientStarted { pid, launcher_pid, resumed } => {
-                watched.started(*pid, *launcher_pid, *resumed, at)
-            }
+            ReportBody::ClientStarted {
+                pid,
+                launcher_pid,
+                resumed,
+            } => watched.started(*pid, *launcher_pid, *resumed, at),
             ReportBody::ClientExited { code, signal, tail } => {
                 let (code, signal) = (*code, *signal);
                 let is_news = watched.ended(ProcessState::Exited { code, signal, at }, at);
@@ -229,7 +242,13 @@ impl ClaudeAgent {
             }
             ReportBody::LaunchFailed { why } => {
                 let why = text::one_line(why, 1_000);
-                watched.ended(ProcessState::NotStarted { why: why.clone(), at }, at);
+                watched.ended(
+                    ProcessState::NotStarted {
+                        why: why.clone(),
+                        at,
+                    },
+                    at,
+                );
                 vec![SessionCommand::ReportLaunchFailed { session, why }]
             }
             ReportBody::LauncherEnded {} => {
@@ -325,7 +344,8 @@ impl Agent for ClaudeAgent {
             return;
         }
         let (bill, hook) = Bill::load(&self.host.paths.session(known.session));
-        self.sessions.insert(known.session, Watched::known(known, bill, hook));
+        self.sessions
+            .insert(known.session, Watched::known(known, bill, hook));
     }
 
     fn answered(&mut self, session: SessionId, ask: AskId) {
@@ -334,7 +354,13 @@ impl Agent for ClaudeAgent {
         }
     }
 
-    fn answer_text(&mut self, session: SessionId, ask: AskId, outcome: AskOutcome, text: Option<&str>) -> Option<String> {
+    fn answer_text(
+        &mut self,
+        session: SessionId,
+        ask: AskId,
+        outcome: AskOutcome,
+        text: Option<&str>,
+    ) -> Option<String> {
         let given = text.map(str::trim).filter(|text| !text.is_empty());
         let answer = match outcome {
             AskOutcome::Approved => HookAnswer::Allow,
@@ -379,11 +405,18 @@ fn count(watched: &mut Watched, directory: &Path, prices: &PriceTable) -> Option
 /// Several questions are answered by a line each; a single one by the whole text. Questions without a line of
 /// their own get the last one given.
 fn answer_in_lines(input: &Value, text: &str) -> Option<HookAnswer> {
-    let asked = input.get("questions").and_then(Value::as_array).map_or(0, Vec::len);
+    let asked = input
+        .get("questions")
+        .and_then(Value::as_array)
+        .map_or(0, Vec::len);
     let answers: Vec<String> = if asked <= 1 {
         vec![text.to_owned()]
     } else {
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let lines: Vec<&str> = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
         let last = lines.last().copied().unwrap_or(text);
         (0..asked)
             .map(|place| lines.get(place).copied().unwrap_or(last).to_owned())
@@ -410,7 +443,9 @@ fn live_of(event: &HookEvent, at: Timestamp) -> LiveChange {
         HookEvent::ToolFinished { tool, .. } | HookEvent::ToolFailed { tool, .. } => {
             live.recount = CHANGING_TOOLS.contains(&tool.name.as_str());
         }
-        HookEvent::Stopped { .. } | HookEvent::StopFailed { .. } | HookEvent::SessionEnded { .. } => {
+        HookEvent::Stopped { .. }
+        | HookEvent::StopFailed { .. }
+        | HookEvent::SessionEnded { .. } => {
             live.doing = Some(String::new());
             live.recount = true;
             live.read_transcript = true;
@@ -423,7 +458,11 @@ fn live_of(event: &HookEvent, at: Timestamp) -> LiveChange {
 /// A percentage for people.
 fn percent(value: f64) -> u8 {
     let clamped = value.clamp(0.0, 100.0).round();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was clamped to 0..=100")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it was clamped to 0..=100"
+    )]
     let whole = clamped as u8;
     whole
 }

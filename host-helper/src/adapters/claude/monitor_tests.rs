@@ -1,7 +1,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-
 use claustre_protocol::{
     ids::EventId,
     model::AskKind,
@@ -77,7 +76,11 @@ impl World {
     }
 
     fn start(&mut self, pid: u32, at: i64) {
-        let body = ReportBody::ClientStarted { pid, launcher_pid: 2, resumed: false };
+        let body = ReportBody::ClientStarted {
+            pid,
+            launcher_pid: 2,
+            resumed: false,
+        };
         assert_eq!(words(&self.hear(body, at).commands), ["started"]);
     }
 
@@ -112,16 +115,27 @@ fn hook(sample: &str, patch: Value) -> Value {
 /// The commands in short.
 fn words(commands: &[Command]) -> Vec<String> {
     let word = |command: &Command| match command {
-        Command::Session(SessionCommand::ReportStatus { status, reason, source, .. }) => {
-            let reason = reason.map(|reason| format!("/{}", reason.word())).unwrap_or_default();
+        Command::Session(SessionCommand::ReportStatus {
+            status,
+            reason,
+            source,
+            ..
+        }) => {
+            let reason = reason
+                .map(|reason| format!("/{}", reason.word()))
+                .unwrap_or_default();
             format!("{}{reason} {}", status.word(), source.word())
         }
         Command::Session(SessionCommand::ReportIdentity { .. }) => "identity".into(),
         Command::Session(SessionCommand::ReportPromptTaken { .. }) => "prompt".into(),
         Command::Session(SessionCommand::ReportAsk { title, .. }) => format!("ask {title}"),
-        Command::Session(SessionCommand::ReportAskClosed { outcome, .. }) => format!("closed {outcome:?}"),
+        Command::Session(SessionCommand::ReportAskClosed { outcome, .. }) => {
+            format!("closed {outcome:?}")
+        }
         Command::Session(SessionCommand::ReportClientStarted { .. }) => "started".into(),
-        Command::Session(SessionCommand::ReportClientEnded { signal, .. }) => format!("ended {signal:?}"),
+        Command::Session(SessionCommand::ReportClientEnded { signal, .. }) => {
+            format!("ended {signal:?}")
+        }
         Command::Session(SessionCommand::ReportLost { why, .. }) => format!("lost: {why}"),
         Command::Session(SessionCommand::ReportLaunchFailed { .. }) => "launch failed".into(),
         other => format!("{other:?}"),
@@ -143,10 +157,22 @@ fn a_turn_with_a_permission_that_is_approved_here() {
     assert_eq!(words(&heard.commands), ["prompt", "working hook"]);
     let heard = world.hook("PreToolUse", call(), 2_100);
     assert!(heard.commands.is_empty());
-    assert_eq!(heard.live.and_then(|live| live.doing).as_deref(), Some("Bash: mkdir -p sub && cd sub"));
+    assert_eq!(
+        heard.live.and_then(|live| live.doing).as_deref(),
+        Some("Bash: mkdir -p sub && cd sub")
+    );
     let heard = world.hook("PermissionRequest", json!({}), 2_200);
-    assert_eq!(words(&heard.commands), [ASK, "waiting_for_input/permission hook"]);
-    let Some(Command::Session(SessionCommand::ReportAsk { kind, detail, answerable, .. })) = heard.commands.first() else {
+    assert_eq!(
+        words(&heard.commands),
+        [ASK, "waiting_for_input/permission hook"]
+    );
+    let Some(Command::Session(SessionCommand::ReportAsk {
+        kind,
+        detail,
+        answerable,
+        ..
+    })) = heard.commands.first()
+    else {
         panic!("no ask");
     };
     assert!(*kind == AskKind::Permission && *answerable && detail.contains("mkdir -p sub"));
@@ -155,7 +181,10 @@ fn a_turn_with_a_permission_that_is_approved_here() {
     world.registry("waiting", Some("permission prompt"), 2_210);
     assert_eq!(world.look(2_300), Vec::<String>::new());
     world.agent.answered(world.session, ask);
-    let text = world.agent.answer_text(world.session, ask, AskOutcome::Approved, None).expect("text");
+    let text = world
+        .agent
+        .answer_text(world.session, ask, AskOutcome::Approved, None)
+        .expect("text");
     assert!(text.contains("\"allow\""));
     assert_eq!(world.look(2_310), ["working hook"]);
     let heard = world.hook("PostToolUse", call(), 2_400);
@@ -177,7 +206,10 @@ fn a_permission_answered_in_the_client_or_refused_with_esc() {
     assert_eq!(words(&heard.commands), ["closed Elsewhere", "working hook"]);
     world.hook("PermissionRequest", json!({}), 4_000);
     world.registry("idle", None, 5_000);
-    assert_eq!(world.look(5_010), ["closed Elsewhere", "idle/interrupted registry"]);
+    assert_eq!(
+        world.look(5_010),
+        ["closed Elsewhere", "idle/interrupted registry"]
+    );
     assert_eq!(world.look(5_020), Vec::<String>::new());
 }
 
@@ -190,7 +222,10 @@ fn a_long_tool_after_a_yes_in_the_client_closes_the_ask_once_it_is_settled() {
     assert_eq!(world.look(4_010), Vec::<String>::new());
     let due = world.agent.next_look().expect("due");
     assert_eq!(due.millis(), 6_001);
-    assert_eq!(world.look(due.millis()), ["closed Elsewhere", "working registry"]);
+    assert_eq!(
+        world.look(due.millis()),
+        ["closed Elsewhere", "working registry"]
+    );
 }
 
 #[test]
@@ -199,9 +234,15 @@ fn two_subagents_that_ask_at_once_are_told_apart() {
     world.hook("UserPromptSubmit", json!({}), 2_000);
     let first = world.hook("PermissionRequest", json!({"agent_id": "a"}), 2_200);
     let second = world.hook("PermissionRequest", json!({"agent_id": "b"}), 2_201);
-    assert_eq!(words(&first.commands), [ASK, "waiting_for_input/permission hook"]);
+    assert_eq!(
+        words(&first.commands),
+        [ASK, "waiting_for_input/permission hook"]
+    );
     assert_eq!(words(&second.commands), [ASK]);
-    let (first, second) = (first.waits_for.expect("first"), second.waits_for.expect("second"));
+    let (first, second) = (
+        first.waits_for.expect("first"),
+        second.waits_for.expect("second"),
+    );
     assert_ne!(first, second);
     world.agent.answered(world.session, first);
     let mut patch = call();
@@ -217,13 +258,23 @@ fn the_same_line_with_another_content_never_shares_an_answer() {
     let mut world = World::started();
     let mut call = call();
     call["tool_input"]["description"] = json!("x".repeat(300));
-    let first = world.hook("PermissionRequest", call.clone(), 2_200).waits_for.expect("first");
-    let same = world.hook("PermissionRequest", call.clone(), 2_300).waits_for.expect("same");
+    let first = world
+        .hook("PermissionRequest", call.clone(), 2_200)
+        .waits_for
+        .expect("first");
+    let same = world
+        .hook("PermissionRequest", call.clone(), 2_300)
+        .waits_for
+        .expect("same");
     assert_eq!(first, same);
     call["tool_input"]["run_in_background"] = json!(true);
     let heard = world.hook("PermissionRequest", call, 2_400);
     assert_ne!(heard.waits_for, Some(first));
-    assert!(words(&heard.commands).contains(&"closed Elsewhere".to_owned()), "{:?}", heard.commands);
+    assert!(
+        words(&heard.commands).contains(&"closed Elsewhere".to_owned()),
+        "{:?}",
+        heard.commands
+    );
 }
 
 fn question() -> Value {
@@ -238,19 +289,42 @@ fn a_question_is_answered_line_by_line() {
     let mut world = World::started();
     world.hook("UserPromptSubmit", json!({}), 2_000);
     let heard = world.hook("PermissionRequest", question(), 2_200);
-    assert_eq!(words(&heard.commands), ["ask Which color?", "waiting_for_input/question hook"]);
-    let Some(Command::Session(SessionCommand::ReportAsk { kind, options, detail, .. })) = heard.commands.first() else {
+    assert_eq!(
+        words(&heard.commands),
+        ["ask Which color?", "waiting_for_input/question hook"]
+    );
+    let Some(Command::Session(SessionCommand::ReportAsk {
+        kind,
+        options,
+        detail,
+        ..
+    })) = heard.commands.first()
+    else {
         panic!("no ask");
     };
-    assert_eq!((*kind, options.as_slice()), (AskKind::Question, ["Blue".to_owned(), "Red".to_owned()].as_slice()));
+    assert_eq!(
+        (*kind, options.as_slice()),
+        (
+            AskKind::Question,
+            ["Blue".to_owned(), "Red".to_owned()].as_slice()
+        )
+    );
     assert!(detail.contains("- Blue: calm") && detail.contains("And size?"));
     let ask = heard.waits_for.expect("waits");
     world.agent.answered(world.session, ask);
     let mut text = |outcome, text| world.agent.answer_text(world.session, ask, outcome, text);
-    let answer: Value = serde_json::from_str(&text(AskOutcome::Answered, Some("Blue\nL")).expect("text")).expect("JSON");
-    let answers = answer.pointer("/hookSpecificOutput/decision/updatedInput/answers").expect("answers");
+    let answer: Value =
+        serde_json::from_str(&text(AskOutcome::Answered, Some("Blue\nL")).expect("text"))
+            .expect("JSON");
+    let answers = answer
+        .pointer("/hookSpecificOutput/decision/updatedInput/answers")
+        .expect("answers");
     assert_eq!(*answers, json!({"Which color?": "Blue", "And size?": "L"}));
-    assert!(text(AskOutcome::Denied, Some("  ")).expect("text").contains(DENIED));
+    assert!(
+        text(AskOutcome::Denied, Some("  "))
+            .expect("text")
+            .contains(DENIED)
+    );
     assert_eq!(text(AskOutcome::Elsewhere, None), None);
     assert_eq!(text(AskOutcome::Gone, Some("x")), None);
 }
@@ -259,12 +333,19 @@ fn a_question_is_answered_line_by_line() {
 fn the_usage_limit_is_told_from_work() {
     let mut world = World::started();
     let mut told = Vec::new();
-    for (place, line) in USAGE_LIMIT.lines().filter(|line| !line.trim().is_empty()).enumerate() {
+    for (place, line) in USAGE_LIMIT
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .enumerate()
+    {
         let input = serde_json::from_str::<Value>(line).expect("JSON")["in"].take();
         let at = 2_000 + i64::try_from(place).expect("small") * 100;
         told.extend(words(&world.hear(ReportBody::Hook(input), at).commands));
     }
-    assert!(told.contains(&"waiting_for_input/usage_limit hook".to_owned()), "{told:?}");
+    assert!(
+        told.contains(&"waiting_for_input/usage_limit hook".to_owned()),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -272,15 +353,29 @@ fn the_end_of_the_client_is_told_once() {
     let mut world = World::started();
     world.hook("UserPromptSubmit", json!({}), 2_000);
     world.hook("PermissionRequest", json!({}), 2_200);
-    let body = ReportBody::ClientExited { code: None, signal: Some(9), tail: "x\u{1b}[2J".into() };
+    let body = ReportBody::ClientExited {
+        code: None,
+        signal: Some(9),
+        tail: "x\u{1b}[2J".into(),
+    };
     assert_eq!(words(&world.hear(body, 3_000).commands), ["ended Some(9)"]);
-    assert!(world.hear(ReportBody::LauncherEnded {}, 3_100).commands.is_empty());
+    assert!(
+        world
+            .hear(ReportBody::LauncherEnded {}, 3_100)
+            .commands
+            .is_empty()
+    );
     assert!(world.hook("Stop", json!({}), 3_200).commands.is_empty());
     assert_eq!(world.agent.next_look(), None);
     world.start(std::process::id(), 4_000);
     let heard = world.hear(ReportBody::LauncherEnded {}, 5_000);
     assert_eq!(words(&heard.commands), ["lost: its pane was closed"]);
-    let heard = world.hear(ReportBody::LaunchFailed { why: "no such program".into() }, 6_000);
+    let heard = world.hear(
+        ReportBody::LaunchFailed {
+            why: "no such program".into(),
+        },
+        6_000,
+    );
     assert_eq!(words(&heard.commands), ["launch failed"]);
 }
 
@@ -292,7 +387,10 @@ fn a_client_that_vanished_with_its_launcher_is_lost() {
     assert_eq!(world.look(10_000), Vec::<String>::new());
     let due = world.agent.next_look().expect("due");
     assert_eq!(due.millis(), 13_000);
-    assert_eq!(world.look(due.millis()), ["lost: its client is gone, and nobody saw how it ended"]);
+    assert_eq!(
+        world.look(due.millis()),
+        ["lost: its client is gone, and nobody saw how it ended"]
+    );
     assert_eq!(world.look(20_000), Vec::<String>::new());
 }
 
@@ -315,7 +413,10 @@ fn what_lay_in_the_spool_turns_nothing_back() {
     world.hook("UserPromptSubmit", json!({}), 10_000);
     world.hook("Stop", json!({}), 20_000);
     let heard = world.hook("PermissionRequest", json!({}), 12_000);
-    assert_eq!((words(&heard.commands), heard.waits_for), (Vec::new(), None));
+    assert_eq!(
+        (words(&heard.commands), heard.waits_for),
+        (Vec::new(), None)
+    );
     assert!(world.hook("PreToolUse", call(), 11_000).commands.is_empty());
     // The message it took must be told, and that the turn is over since.
     let heard = world.hook("UserPromptSubmit", json!({}), 10_001);
@@ -325,7 +426,10 @@ fn what_lay_in_the_spool_turns_nothing_back() {
 #[test]
 fn a_report_that_comes_twice_counts_once() {
     let mut world = World::started();
-    let report = world.report(ReportBody::Hook(hook("PermissionRequest", json!({}))), 2_200);
+    let report = world.report(
+        ReportBody::Hook(hook("PermissionRequest", json!({}))),
+        2_200,
+    );
     let first = world.agent.hear(&report, report.at);
     let again = world.agent.hear(&report, report.at);
     assert!(first.waits_for.is_some() && again.commands.is_empty());
@@ -342,7 +446,12 @@ fn a_hook_that_is_none_is_dropped() {
     let heard = world.hear(ReportBody::Hook(json!([1])), 2_000);
     assert!(heard.commands.is_empty() && heard.live.is_none());
     world.agent.forget(world.session);
-    assert!(world.hook("UserPromptSubmit", json!({}), 3_000).commands.is_empty());
+    assert!(
+        world
+            .hook("UserPromptSubmit", json!({}), 3_000)
+            .commands
+            .is_empty()
+    );
 }
 
 #[test]
@@ -355,21 +464,40 @@ fn a_restarted_daemon_goes_on_with_what_the_log_knows() {
         transcript_path: Some("/t.jsonl".into()),
         client_pid: Some(std::process::id()),
         launched_at: Timestamp::from_millis(1_000),
-        asks: vec![KnownAsk { ask: asked, title: "Bash: x".into(), since: Timestamp::from_millis(2_000) }],
+        asks: vec![KnownAsk {
+            ask: asked,
+            title: "Bash: x".into(),
+            since: Timestamp::from_millis(2_000),
+        }],
     });
-    assert_eq!(world.look(60_000), Vec::<String>::new(), "nothing is known better");
+    assert_eq!(
+        world.look(60_000),
+        Vec::<String>::new(),
+        "nothing is known better"
+    );
     world.registry("idle", None, 50_000);
-    assert_eq!(world.look(60_001), ["closed Elsewhere", "idle/interrupted registry"]);
-    let text = world.agent.answer_text(world.session, asked, AskOutcome::Approved, None);
+    assert_eq!(
+        world.look(60_001),
+        ["closed Elsewhere", "idle/interrupted registry"]
+    );
+    let text = world
+        .agent
+        .answer_text(world.session, asked, AskOutcome::Approved, None);
     assert!(text.is_some());
     let heard = world.hook("UserPromptSubmit", json!({}), 70_000);
-    assert_eq!(words(&heard.commands), ["identity", "prompt", "working hook"]);
+    assert_eq!(
+        words(&heard.commands),
+        ["identity", "prompt", "working hook"]
+    );
 }
 
 #[test]
 fn a_hook_that_still_waits_after_a_restart_asks_the_same() {
     let mut world = World::new();
-    let report = world.report(ReportBody::Hook(hook("PermissionRequest", json!({"agent_id": "a"}))), 2_000);
+    let report = world.report(
+        ReportBody::Hook(hook("PermissionRequest", json!({"agent_id": "a"}))),
+        2_000,
+    );
     let asked = |id: u128, title: &str| KnownAsk {
         ask: AskId::new(Uuid::from_u128(id)),
         title: title.into(),
@@ -381,18 +509,39 @@ fn a_hook_that_still_waits_after_a_restart_asks_the_same() {
         transcript_path: Some("/home/you/.claude/t.jsonl".into()),
         client_pid: Some(std::process::id()),
         launched_at: Timestamp::from_millis(1_000),
-        asks: vec![asked(world.reports, "Bash: mkdir -p sub && cd sub"), asked(7, "Bash: other")],
+        asks: vec![
+            asked(world.reports, "Bash: mkdir -p sub && cd sub"),
+            asked(7, "Bash: other"),
+        ],
     });
     let heard = world.agent.hear(&report, report.at);
-    assert_eq!(heard.waits_for, Some(AskId::new(Uuid::from_u128(world.reports))));
-    assert!(!words(&heard.commands).iter().any(|word| word.starts_with("closed")), "{:?}", heard.commands);
+    assert_eq!(
+        heard.waits_for,
+        Some(AskId::new(Uuid::from_u128(world.reports)))
+    );
+    assert!(
+        !words(&heard.commands)
+            .iter()
+            .any(|word| word.starts_with("closed")),
+        "{:?}",
+        heard.commands
+    );
     let other = json!({"tool_input": {"command": "other"}});
     let heard = world.hook("PostToolUse", other, 3_000);
-    let closed: Vec<_> = heard.commands.iter().filter_map(|command| match command {
-        Command::Session(SessionCommand::ReportAskClosed { ask, outcome, .. }) => Some((*ask, *outcome)),
-        _ => None,
-    }).collect();
-    assert_eq!(closed, [(Some(AskId::new(Uuid::from_u128(7))), AskOutcome::Elsewhere)]);
+    let closed: Vec<_> = heard
+        .commands
+        .iter()
+        .filter_map(|command| match command {
+            Command::Session(SessionCommand::ReportAskClosed { ask, outcome, .. }) => {
+                Some((*ask, *outcome))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        closed,
+        [(Some(AskId::new(Uuid::from_u128(7))), AskOutcome::Elsewhere)]
+    );
     let heard = world.hook("StopFailure", json!({}), 4_000);
     // A subagent in the background may still ask.
     assert!(!words(&heard.commands).contains(&"closed Gone".to_owned()));
@@ -405,26 +554,46 @@ fn the_end_of_the_turn_takes_its_questions_along() {
     let mut world = World::started();
     world.hook("UserPromptSubmit", json!({}), 2_000);
     world.hook("PermissionRequest", json!({}), 2_200);
-    assert_eq!(words(&world.hook("Stop", json!({}), 2_300).commands), ["closed Gone", "idle hook"]);
+    assert_eq!(
+        words(&world.hook("Stop", json!({}), 2_300).commands),
+        ["closed Gone", "idle hook"]
+    );
 }
 
 #[test]
 fn usage_is_told_at_the_turns_end_and_only_when_it_changed() {
     let mut world = World::started();
     let transcript = world.home.path().join("t.jsonl");
-    fs::write(&transcript, include_str!("fixtures/transcript-sample.jsonl")).expect("written");
+    fs::write(
+        &transcript,
+        include_str!("fixtures/transcript-sample.jsonl"),
+    )
+    .expect("written");
     let path = json!({"transcript_path": transcript});
     let heard = world.hook("UserPromptSubmit", path.clone(), 2_000);
-    assert_eq!(words(&heard.commands), ["identity", "prompt", "working hook"]);
-    let status: Value = serde_json::from_str(include_str!("fixtures/statusline-subscription.json")).expect("JSON");
+    assert_eq!(
+        words(&heard.commands),
+        ["identity", "prompt", "working hook"]
+    );
+    let status: Value =
+        serde_json::from_str(include_str!("fixtures/statusline-subscription.json")).expect("JSON");
     let heard = world.hear(ReportBody::StatusLine(status["in"].clone()), 2_100);
     let live = heard.live.expect("live");
     assert!(live.read_transcript && heard.commands.is_empty());
     assert_eq!(live.context_percent, Some(1));
-    assert_eq!(live.five_hour.map(|window| window.used_percent), Some(100.0));
-    assert_eq!(world.agent.usage(world.session), None, "in the middle of a turn");
+    assert_eq!(
+        live.five_hour.map(|window| window.used_percent),
+        Some(100.0)
+    );
+    assert_eq!(
+        world.agent.usage(world.session),
+        None,
+        "in the middle of a turn"
+    );
     world.hook("Stop", path, 3_000);
-    let Some(Command::Session(SessionCommand::ReportUsage { totals, .. })) = world.agent.usage(world.session) else {
+    let Some(Command::Session(SessionCommand::ReportUsage { totals, .. })) =
+        world.agent.usage(world.session)
+    else {
         panic!("no usage");
     };
     assert!(totals.output_tokens > 0 && totals.cost > 0.0);
@@ -437,18 +606,39 @@ fn an_interrupted_turn_and_a_closed_session_tell_their_usage_too() {
     let transcript = world.home.path().join("t.jsonl");
     let sample = include_str!("fixtures/transcript-sample.jsonl");
     fs::write(&transcript, sample).expect("written");
-    world.hook("UserPromptSubmit", json!({"transcript_path": transcript}), 2_000);
+    world.hook(
+        "UserPromptSubmit",
+        json!({"transcript_path": transcript}),
+        2_000,
+    );
     world.registry("idle", None, 5_000);
     let told = world.agent.look(Timestamp::from_millis(5_010));
-    assert!(matches!(told.as_slice(), [
-        Command::Session(SessionCommand::ReportStatus { .. }),
-        Command::Session(SessionCommand::ReportUsage { .. }),
-    ]), "{told:?}");
-    world.hook("UserPromptSubmit", json!({"transcript_path": transcript}), 6_000);
+    assert!(
+        matches!(
+            told.as_slice(),
+            [
+                Command::Session(SessionCommand::ReportStatus { .. }),
+                Command::Session(SessionCommand::ReportUsage { .. }),
+            ]
+        ),
+        "{told:?}"
+    );
+    world.hook(
+        "UserPromptSubmit",
+        json!({"transcript_path": transcript}),
+        6_000,
+    );
     let more = r#"{"type":"assistant","message":{"id":"new","model":"claude-opus-4-8","usage":{"output_tokens":5}}}"#;
     fs::write(&transcript, format!("{sample}{more}\n")).expect("written");
     world.agent.forget(world.session);
-    let heard = world.hear(ReportBody::ClientExited { code: None, signal: Some(15), tail: String::new() }, 7_000);
+    let heard = world.hear(
+        ReportBody::ClientExited {
+            code: None,
+            signal: Some(15),
+            tail: String::new(),
+        },
+        7_000,
+    );
     assert!(heard.commands.is_empty() && heard.live.is_some_and(|live| live.read_transcript));
     assert!(world.agent.usage(world.session).is_some());
     assert!(world.agent.usage(world.session).is_none());
@@ -484,7 +674,12 @@ fn a_plan_is_written_whole_and_says_what_is_missing() {
     let mut world = World::new();
     let order = order(&world);
     let error = world.agent.write_plan(&order).expect_err("no client");
-    assert!(error.hint.expect("hint").contains("npm install -g @anthropic-ai/claude-code"));
+    assert!(
+        error
+            .hint
+            .expect("hint")
+            .contains("npm install -g @anthropic-ai/claude-code")
+    );
     let claude = world.home.path().join("claude");
     world.agent.host.claude = Some(claude.clone());
     program(&claude, "2.0.1");
@@ -493,19 +688,40 @@ fn a_plan_is_written_whole_and_says_what_is_missing() {
     program(&claude, "2.1.197");
     world.agent.write_plan(&order).expect("plan");
     let directory = world.agent.host.paths.session(world.session);
-    assert_eq!(fs::metadata(&directory).expect("there").permissions().mode() & 0o777, 0o700);
+    assert_eq!(
+        fs::metadata(&directory)
+            .expect("there")
+            .permissions()
+            .mode()
+            & 0o777,
+        0o700
+    );
     let plan = LaunchPlan::load(&directory).expect("plan");
     assert_eq!((plan.program, plan.cwd), (claude, order.cwd.clone()));
     let home = world.home.path().join("c").display().to_string();
-    let wanted = [("CLAUSTRE_HOME", home), ("CLAUSTRE_MODE", "autonomous".into()),
-        ("CLAUSTRE_SESSION_ID", world.session.to_string()), ("CLAUSTRE_TOKEN", "secret".into())];
-    let wanted: std::collections::BTreeMap<String, String> =
-        wanted.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let wanted = [
+        ("CLAUSTRE_HOME", home),
+        ("CLAUSTRE_MODE", "autonomous".into()),
+        ("CLAUSTRE_SESSION_ID", world.session.to_string()),
+        ("CLAUSTRE_TOKEN", "secret".into()),
+    ];
+    let wanted: std::collections::BTreeMap<String, String> = wanted
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
     assert_eq!(plan.env, wanted);
-    assert!(plan.options.windows(2).any(|pair| pair == ["--permission-mode", "acceptEdits"]));
+    assert!(
+        plan.options
+            .windows(2)
+            .any(|pair| pair == ["--permission-mode", "acceptEdits"])
+    );
     // After `/clear` the next start continues the new conversation.
     let cleared = "11111111-2222-4333-8444-555555555555";
-    world.hook("SessionStart", json!({"source": "clear", "session_id": cleared}), 2_000);
+    world.hook(
+        "SessionStart",
+        json!({"source": "clear", "session_id": cleared}),
+        2_000,
+    );
     let plan = LaunchPlan::load(&directory).expect("plan");
     assert_eq!(plan.claude_session_id.to_string(), cleared);
 }
@@ -519,13 +735,21 @@ fn the_worktree_gets_an_mcp_json_only_where_the_repository_has_none() {
     world.agent.host.claude = Some(claude);
     let directory = world.agent.host.paths.session(world.session);
     let is_approved = || {
-        fs::read_to_string(directory.join("settings.json")).expect("settings").contains("enabledMcpjsonServers")
+        fs::read_to_string(directory.join("settings.json"))
+            .expect("settings")
+            .contains("enabledMcpjsonServers")
     };
     let file = order.cwd.join(".mcp.json");
     world.agent.write_plan(&order).expect("plan");
     let ours = fs::read_to_string(&file).expect("written");
     assert!(is_approved() && ours.contains("${CLAUSTRE_TOKEN}") && !ours.contains("secret"));
-    assert!(world.agent.foresee(&order).iter().all(|line| !line.contains("MCP")));
+    assert!(
+        world
+            .agent
+            .foresee(&order)
+            .iter()
+            .all(|line| !line.contains("MCP"))
+    );
     world.agent.write_plan(&order).expect("again");
     assert!(is_approved());
     // One that only looks like ours may name another program.

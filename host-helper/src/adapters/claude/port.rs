@@ -41,7 +41,12 @@ pub(super) fn foresee(host: &ClaudeHost, order: &PlanOrder) -> Vec<String> {
     });
     found
         .into_iter()
-        .map(|one| format!("its tab will show {}. {}", one.what_will_be_on_screen, one.what_to_do))
+        .map(|one| {
+            format!(
+                "its tab will show {}. {}",
+                one.what_will_be_on_screen, one.what_to_do
+            )
+        })
         .collect()
 }
 
@@ -53,10 +58,16 @@ pub(super) fn write_plan(host: &ClaudeHost, order: &PlanOrder) -> Result<(), Por
     let version = client::version(&claude, &host.paths.run())
         .map_err(|error| lasting(error.to_string(), Some(error.hint())))?;
     let claude_session_id = Uuid::parse_str(&order.claude_session_id).map_err(|error| {
-        lasting(format!("planning the start of Claude Code: the conversation's id: {error}"), None)
+        lasting(
+            format!("planning the start of Claude Code: the conversation's id: {error}"),
+            None,
+        )
     })?;
     let home = host.paths.home().to_str().ok_or_else(|| {
-        lasting("planning the start of Claude Code: the home of Claustre is not valid UTF-8".to_owned(), None)
+        lasting(
+            "planning the start of Claude Code: the home of Claustre is not valid UTF-8".to_owned(),
+            None,
+        )
     })?;
     let env = BTreeMap::from([
         (SESSION_VARIABLE.to_owned(), order.session.to_string()),

@@ -55,7 +55,11 @@ impl RegistryCache {
     }
 
     /// The entry of a session: by its process, else by its conversation.
-    pub fn find(&self, pid: Option<u32>, claude_session_id: Option<&str>) -> Option<&RegistryEntry> {
+    pub fn find(
+        &self,
+        pid: Option<u32>,
+        claude_session_id: Option<&str>,
+    ) -> Option<&RegistryEntry> {
         let entries = || self.files.values().filter_map(|(_, entry)| entry.as_ref());
         let by_pid = pid.and_then(|pid| entries().find(|entry| entry.pid == pid));
         by_pid.or_else(|| {

@@ -175,10 +175,9 @@ impl Watched {
     /// Is no turn running?
     pub fn is_turn_over(&self) -> bool {
         // No hook tells of Esc; the registry does.
-        let is_shown_idle = self
-            .reported
-            .as_ref()
-            .is_some_and(|fused| fused.source == Source::Registry && fused.status == ClaudeStatus::Idle);
+        let is_shown_idle = self.reported.as_ref().is_some_and(|fused| {
+            fused.source == Source::Registry && fused.status == ClaudeStatus::Idle
+        });
         self.has_ended()
             || is_shown_idle
             || self
@@ -189,7 +188,9 @@ impl Watched {
 
     /// When the last turn ended, by its hooks.
     pub fn turn_ended_at(&self) -> Timestamp {
-        self.hook.as_ref().map_or(self.launched_at, |hook| hook.heard_at)
+        self.hook
+            .as_ref()
+            .map_or(self.launched_at, |hook| hook.heard_at)
     }
 
     /// The fold of the hooks, to be kept on disk.
@@ -240,7 +241,13 @@ impl Watched {
     }
 
     /// The launcher started the client.
-    pub fn started(&mut self, pid: u32, launcher_pid: u32, resumed: bool, at: Timestamp) -> Vec<SessionCommand> {
+    pub fn started(
+        &mut self,
+        pid: u32,
+        launcher_pid: u32,
+        resumed: bool,
+        at: Timestamp,
+    ) -> Vec<SessionCommand> {
         let ended_later = match &self.process {
             ProcessState::Exited { at: ended, .. }
             | ProcessState::Gone { at: ended }
@@ -331,7 +338,10 @@ impl Watched {
         }
         let mut moments = Vec::new();
         if self.hook.is_none() && self.process == ProcessState::Alive {
-            moments.push(self.launched_at.plus_millis(HOOKS_EXPECTED_MILLIS.saturating_add(1)));
+            moments.push(
+                self.launched_at
+                    .plus_millis(HOOKS_EXPECTED_MILLIS.saturating_add(1)),
+            );
         }
         if let (Some(hook), Some(registry)) = (&self.hook, &self.registry) {
             if hook.phase == Phase::Working && registry.status != RegistryStatus::Busy {
@@ -404,14 +414,20 @@ impl Watched {
         if self.has_ended() {
             return None;
         }
-        let has_pending = self.hook.as_ref().is_some_and(|hook| !hook.pending.is_empty());
+        let has_pending = self
+            .hook
+            .as_ref()
+            .is_some_and(|hook| !hook.pending.is_empty());
         let registry = self.registry.as_ref().filter(|view| {
             // The dialog that was answered a moment ago is still on the screen.
             let is_answered = matches!(view.status, RegistryStatus::Waiting(_)) && !has_pending;
             !(is_answered && self.grace != Grace::None)
         });
         let has_no_hook = self.hook.is_none() || self.is_remembered;
-        if has_no_hook && registry.is_none() && (self.is_remembered || self.process != ProcessState::Alive) {
+        if has_no_hook
+            && registry.is_none()
+            && (self.is_remembered || self.process != ProcessState::Alive)
+        {
             return None;
         }
         let mut fused = fuse(&Inputs {

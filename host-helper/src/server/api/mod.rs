@@ -67,6 +67,8 @@ pub struct Api {
             + Send
             + Sync,
     >,
+    /// Connects to the dashboard of a Zellij session, by its server's process.
+    pub link: Arc<dyn Fn(String, u32) + Send + Sync>,
     /// The Zellij sessions whose dashboard answers.
     pub links: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
 }
@@ -141,6 +143,10 @@ impl Api {
             )),
             R::WorktreeList(_) => json(self.worktree_list().await?),
             R::WorktreeRestore(named) => json(self.worktree_restore(&named.of, actor).await?),
+            R::PluginLink(link) => {
+                (self.link)(link.session, link.server_pid);
+                json(done("connecting"))
+            }
             R::DaemonStatus(_) => json(self.daemon_status().await?),
             R::DaemonStop(_) => {
                 self.stop.cancel();

@@ -197,7 +197,11 @@ fn dependents_are_seen_by_decisions_and_readers() {
         depends_on: vec![first],
         ..new_task(second, shop, "Second")
     }))));
-    assert_eq!(bench.reader().dependents(first).unwrap()[0].id, second);
+    let reader = bench.reader();
+    assert_eq!(reader.dependents(first).unwrap()[0].id, second);
+    let waits =
+        claustre_domain::task::unmet_dependencies(&reader, &reader.task(second).unwrap().unwrap());
+    assert_eq!(waits[0].id, first);
     bench.run(Command::Task(TaskCommand::MarkDone { task: first }));
     bench.launch(shop, second);
     bench.run(Command::Task(TaskCommand::Reopen { task: first }));

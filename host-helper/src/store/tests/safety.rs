@@ -312,3 +312,10 @@ fn a_reader_cannot_write() {
     let reader = bench.reader();
     assert!(reader.connection.execute("DELETE FROM events", []).is_err());
 }
+
+#[test]
+fn stores_and_readers_may_go_to_other_threads() {
+    fn goes<T: Send>() {}
+    goes::<Store>();
+    goes::<Reader>();
+}

@@ -7,7 +7,10 @@ use claustre_protocol::{
     time::Timestamp,
 };
 
-use super::{EARLIER, Grace, Meaning, OpenAsk, REMEMBERED_QUESTIONS, REMEMBERED_REPORTS, SETTLE_MILLIS, Watched};
+use super::{
+    EARLIER, Grace, Meaning, OpenAsk, REMEMBERED_QUESTIONS, REMEMBERED_REPORTS, SETTLE_MILLIS,
+    Watched,
+};
 use crate::adapters::claude::hook_event::{Hook, HookEvent, Question};
 use crate::adapters::claude::hook_state::HookState;
 
@@ -57,7 +60,9 @@ impl Watched {
             HookEvent::ToolFinished { tool, .. }
             | HookEvent::ToolFailed { tool, .. }
             | HookEvent::PermissionRequested { tool, .. } => Some(tool.summary.as_str()),
-            HookEvent::QuestionAsked { questions, .. } => questions.first().map(|one| one.question.as_str()),
+            HookEvent::QuestionAsked { questions, .. } => {
+                questions.first().map(|one| one.question.as_str())
+            }
             _ => None,
         };
         let again = AskId::new(report.uuid());
@@ -79,7 +84,8 @@ impl Watched {
             _ => (false, None),
         };
         let has_new_id = self.claude_session_id.as_ref() != Some(&hook.claude_session_id);
-        let has_new_path = hook.transcript_path.is_some() && self.transcript != hook.transcript_path;
+        let has_new_path =
+            hook.transcript_path.is_some() && self.transcript != hook.transcript_path;
         let is_told = is_start || has_new_id || has_new_path;
         if !is_told || hook.agent_id.is_some() || at < self.identified_at {
             return None;
@@ -105,9 +111,17 @@ impl Watched {
     }
 
     /// Gives what this hook asks its id: that of the report, so that a report that comes again asks the same.
-    fn open_ask(&mut self, hook: &Hook, report: EventId, at: Timestamp, meaning: &mut Meaning) -> Option<AskId> {
+    fn open_ask(
+        &mut self,
+        hook: &Hook,
+        report: EventId,
+        at: Timestamp,
+        meaning: &mut Meaning,
+    ) -> Option<AskId> {
         let (kind, tool, title, detail, options) = match &hook.event {
-            HookEvent::PermissionRequested { tool, full_view, .. } => (
+            HookEvent::PermissionRequested {
+                tool, full_view, ..
+            } => (
                 AskKind::Permission,
                 tool.name.clone(),
                 tool.summary.clone(),
@@ -122,7 +136,12 @@ impl Watched {
                     first.map(|one| one.question.clone()).unwrap_or_default(),
                     in_words(questions),
                     first
-                        .map(|one| one.options.iter().map(|option| option.label.clone()).collect())
+                        .map(|one| {
+                            one.options
+                                .iter()
+                                .map(|option| option.label.clone())
+                                .collect()
+                        })
                         .unwrap_or_default(),
                 )
             }
@@ -138,7 +157,9 @@ impl Watched {
         };
         // Some versions ask again for the same dialog. Only what is the same to the last letter shares an answer.
         if let Some(same) = self.asks.iter().find(|other| {
-            other.tool == open.tool && other.agent_id == open.agent_id && other.detail == open.detail
+            other.tool == open.tool
+                && other.agent_id == open.agent_id
+                && other.detail == open.detail
         }) {
             open.ask = same.ask;
         }
@@ -180,8 +201,14 @@ impl Watched {
             | HookEvent::QuestionAsked { .. } => AskOutcome::Elsewhere,
             _ => AskOutcome::Gone,
         };
-        let pending = self.hook.as_ref().map(|hook| hook.pending.as_slice()).unwrap_or_default();
-        let newest = mine.and_then(|mine| self.asks.iter().find(|open| open.ask == mine)).cloned();
+        let pending = self
+            .hook
+            .as_ref()
+            .map(|hook| hook.pending.as_slice())
+            .unwrap_or_default();
+        let newest = mine
+            .and_then(|mine| self.asks.iter().find(|open| open.ask == mine))
+            .cloned();
         // The fold takes two with the same line for one dialog: then it is the newer one's.
         let is_replaced = |open: &OpenAsk| {
             newest.as_ref().is_some_and(|newest| {
@@ -196,11 +223,13 @@ impl Watched {
             .into_iter()
             .partition(|open| !is_replaced(open) && pending.iter().any(|one| open.is_of(one)));
         self.asks = open;
-        meaning.commands.extend(closed.iter().map(|closed| SessionCommand::ReportAskClosed {
-            session: self.session,
-            ask: Some(closed.ask),
-            outcome,
-        }));
+        meaning
+            .commands
+            .extend(closed.iter().map(|closed| SessionCommand::ReportAskClosed {
+                session: self.session,
+                ask: Some(closed.ask),
+                outcome,
+            }));
     }
 }
 
