@@ -29,9 +29,11 @@ fn model(gate: &Gate) -> Value {
         "defaults": {"usage": {"input_tokens": 1200, "output_tokens": 50, "cache_read_input_tokens": 8000}},
         "turns": [
             {"match": "Clean the build", "steps": [
-                {"text": "I look at it.", "tool_use": status("measuring the build folder")},
-                {"tool_use": bash("echo cleaned > cleaned.txt && git add cleaned.txt && git commit --quiet --message=Clean"),
+                {"text": "I look at it.",
+                 "tool_use": bash("echo cleaned > cleaned.txt && git add cleaned.txt && git commit --quiet --message=Clean"),
                  "usage": {"output_tokens": 311}},
+                // The client connects to its MCP servers while it works; a model is never this quick.
+                {"tool_use": status("measuring the build folder"), "delay": 3.0},
                 {"tool_use": done("The build folder is clean.")},
                 {"text": "It is clean."}]},
             {"match": "Publish", "steps": [
