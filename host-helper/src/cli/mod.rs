@@ -27,7 +27,7 @@ mod worktree;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use claustre_protocol::{BUILD, request::Request};
 use serde::de::DeserializeOwned;
 
@@ -38,7 +38,7 @@ use crate::{client::Client, paths::Paths};
 ///
 /// Without a command it opens the dashboard. Things are named by id, by the unique beginning of one, or by a unique name.
 #[derive(Debug, Parser)]
-#[command(name = "claustre", version = BUILD, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "claustre", version = BUILD, max_term_width = 100)]
 struct Cli {
     /// Print JSON instead of text.
     #[arg(long, global = true)]
@@ -145,10 +145,19 @@ pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Its own words and codes: 2 for what it does not understand, 0 for help and version.
-            let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            drop(error.print());
-            return ExitCode::from(code);
+            // Help and version, asked for or for want of a command, go as they are.
+            let is_help = matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp
+                    | ErrorKind::DisplayVersion
+                    | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            );
+            if is_help {
+                let code = u8::try_from(error.exit_code()).unwrap_or(2);
+                drop(error.print());
+                return ExitCode::from(code);
+            }
+            return CliError::from(error).report();
         }
     };
     match execute(cli) {

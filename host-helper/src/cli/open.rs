@@ -1,17 +1,22 @@
 //! `claustre` alone: opens the dashboard.
 
+use std::ffi::OsString;
+
 use super::{Context, error::CliError};
-use crate::adapters::process::Invocation;
+use crate::programs;
 
 /// Inside Zellij it shows the dashboard; outside it starts Zellij with our layout, or attaches to it.
 pub fn run(context: &mut Context) -> Result<(), CliError> {
     context.client()?;
     if std::env::var_os("ZELLIJ").is_some() {
-        return Invocation::new("zellij")
-            .args(["action", "launch-or-focus-plugin", "--floating"])
-            .args(["--move-to-focused-tab", PLUGIN])
-            .run()
-            .and_then(|finished| finished.require_success())
+        let show = [
+            "action",
+            "launch-or-focus-plugin",
+            "--floating",
+            "--move-to-focused-tab",
+            PLUGIN,
+        ];
+        return programs::output("zellij", &show)
             .map(drop)
             .map_err(|error| {
                 CliError::failed("showing the dashboard", error)
@@ -35,23 +40,25 @@ pub fn run(context: &mut Context) -> Result<(), CliError> {
     if is_session(SESSION)? {
         return attach(SESSION);
     }
-    foreground(
-        Invocation::new("zellij")
-            .args(["--session", SESSION, "--new-session-with-layout"])
-            .arg(layout),
+    zellij(
+        "starting Zellij",
+        [
+            "--session".into(),
+            SESSION.into(),
+            "--new-session-with-layout".into(),
+            layout.into_os_string(),
+        ],
     )
 }
 
 /// Is there a Zellij session of this name, running or to be brought back?
 fn is_session(name: &str) -> Result<bool, CliError> {
-    let listed = Invocation::new("zellij")
-        .args(["list-sessions", "--short", "--no-formatting"])
-        .run()
+    // It fails where there is none.
+    let listed = programs::answer("zellij", &["list-sessions", "--short", "--no-formatting"])
         .map_err(|error| {
             CliError::failed("looking for Zellij sessions", error).with_hint(DOCTOR)
         })?;
-    // It fails where there is none.
-    Ok(listed.stdout_text().lines().any(|line| line.trim() == name))
+    Ok(listed.lines().any(|line| line.trim() == name))
 }
 
 /// Says what is missing.
@@ -63,12 +70,14 @@ const SESSION: &str = "claustre";
 
 /// Attaches this terminal to a Zellij session.
 pub fn attach(session: &str) -> Result<(), CliError> {
-    foreground(Invocation::new("zellij").args(["attach", session]))
+    zellij(
+        "attaching to Zellij",
+        ["attach".into(), session.to_owned().into()],
+    )
 }
 
-/// Becomes this program: the shell that started us then has it as its own.
-fn foreground(invocation: Invocation) -> Result<(), CliError> {
-    let doing = format!("running {}", invocation.display());
-    let error = invocation.exec();
-    Err(CliError::failed(&doing, error).with_hint(DOCTOR))
+/// Becomes Zellij: the shell that started us then has it as its own.
+fn zellij(doing: &str, arguments: impl IntoIterator<Item = OsString>) -> Result<(), CliError> {
+    let error = programs::become_program("zellij", arguments);
+    Err(CliError::failed(doing, error).with_hint(DOCTOR))
 }

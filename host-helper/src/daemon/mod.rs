@@ -4,6 +4,7 @@
 mod links;
 mod lock;
 mod logs;
+mod needs;
 mod spool;
 mod supervise;
 mod tokens;
@@ -47,7 +48,7 @@ use crate::{
     engine::{
         Advanced, Engine, Order, Parts, ReaderPool, boot,
         effects::Effects,
-        outbox, recount,
+        live, outbox, recount,
         reports::{self, Input},
         writer,
     },
@@ -78,6 +79,8 @@ const LAST_MOMENT: Duration = Duration::from_secs(5);
 pub fn run(paths: &Paths, config: &Config) -> anyhow::Result<()> {
     let lock = lock::take(paths)?;
     lock::private_directory(&paths.logs())?;
+    // There from the start, so that it can be watched: who writes the first report should not have to wait to be found.
+    lock::private_directory(&paths.spool())?;
     logs::start(&paths.logs())
         .with_context(|| format!("writing logs to {}", paths.logs().display()))?;
     tracing::info!(build = claustre_protocol::BUILD, home = %paths.home().display(), "the daemon starts");
@@ -92,6 +95,15 @@ pub fn run(paths: &Paths, config: &Config) -> anyhow::Result<()> {
     runtime.shutdown_timeout(LAST_MOMENT);
     tracing::info!("the daemon ended");
     result
+}
+
+/// What to do about an error of [`run`], where it is known.
+pub fn hint(error: &anyhow::Error) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<lock::LockError>() {
+        return Some(error.hint());
+    }
+    let error = error.downcast_ref::<crate::store::StoreError>()?;
+    error.hint().map(str::to_owned)
 }
 
 async fn serve(
@@ -157,13 +169,15 @@ async fn serve(
     // The agent adapter, on a thread of its own.
     let workspace: Arc<dyn Workspace> = Arc::new(workspace(paths, config));
     let launchers: Arc<dyn Launchers> = Arc::new(SessionLaunchers::new(paths.clone(), own.clone()));
-    let agent = ClaudeAgent::new(ClaudeHost::from_environment(
+    let claude = ClaudeHost::from_environment(
         paths.clone(),
         own,
         config.defaults.claude.clone(),
         config.defaults.extra_args.clone(),
         prices(config),
-    ));
+    );
+    let needed = needs::Needs::new(claude.clone());
+    let agent = ClaudeAgent::new(claude);
     let registry = agent.registry();
     let (reports, inputs) = mpsc::sync_channel(WAITING_REPORTS);
     let (for_reports, runtime) = (engine.clone(), Handle::current());
@@ -172,6 +186,10 @@ async fn serve(
         .spawn(move || {
             reports::run(Box::new(agent), &inputs, &for_reports, &runtime);
         })?;
+    engine
+        .live
+        .restore(engine.read(|reader| reader.all_live()).await?);
+    tasks.spawn(live::flush(engine.clone(), stop.clone()));
     tasks.spawn(forward(engine.clone(), reports.clone(), stop.clone()));
 
     // What the log believes against what the host shows.
@@ -248,6 +266,7 @@ async fn serve(
             permission_mode: config.defaults.permission_mode.clone(),
         },
         started_at,
+        check_programs: Arc::new(move || needed.check()),
         stop: stop.clone(),
         mint_token: Arc::new(move |session| minting.mint(session)),
         link: Arc::new(move |session, server_pid| {

@@ -146,7 +146,7 @@ impl GitError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::MissingPath(_) => {
-                "check the path; a moved repository is set with `claustre project edit`".into()
+                "check the path; it must be a directory with a checkout".into()
             }
             Self::NotARepository(path) => {
                 format!(
@@ -195,7 +195,7 @@ impl GitError {
                 "look at `git config --list --show-origin` there for filters you did not set".into()
             }
             Self::NoSnapshot(_) => {
-                "`claustre worktree restore` without a name lists the snapshots".into()
+                "`claustre worktree list` shows what is kept".into()
             }
             Self::Process(error) => {
                 use crate::adapters::process::FailureReason;

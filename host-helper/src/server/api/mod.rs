@@ -59,6 +59,8 @@ pub struct Api {
     pub defaults: Defaults,
     /// Since when the daemon runs.
     pub started_at: Timestamp,
+    /// Are the programs there that a session needs?
+    pub check_programs: Arc<dyn Fn() -> Result<(), crate::ports::PortError> + Send + Sync>,
     /// Ends the daemon.
     pub stop: CancellationToken,
     /// Makes a session's token and remembers it; the hash of it.
