@@ -5,6 +5,7 @@
 mod completions;
 mod config;
 mod daemon;
+mod demo;
 mod doctor;
 pub mod error;
 mod inbox;
@@ -21,6 +22,7 @@ mod store;
 mod subtask;
 mod task;
 mod text;
+mod trust;
 pub mod ui;
 mod watch;
 mod worktree;
@@ -55,6 +57,8 @@ enum Command {
     Setup(setup::SetupArgs),
     /// Look whether everything works, and say what to do where it does not.
     Doctor(doctor::DoctorArgs),
+    /// Play three tasks on a throw-away home, to see what this is.
+    Demo(demo::DemoArgs),
     /// Open the dashboard.
     #[command(visible_alias = "dashboard")]
     Open,
@@ -85,6 +89,10 @@ enum Command {
     /// Worktrees that were removed and are kept.
     #[command(subcommand)]
     Worktree(worktree::WorktreeCommand),
+    /// Let a repository's own hooks and scripts run, as they are now; shows them and asks first.
+    Trust(trust::TrustArgs),
+    /// Let nothing of a repository run any more.
+    Untrust(trust::PlaceArgs),
     /// Rebuild every table from the event log and report any difference.
     Replay,
     /// Copy the store while it is in use.
@@ -174,6 +182,7 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
             return completions::print(&args).map(|()| ExitCode::SUCCESS);
         }
         Some(Command::Man) => return completions::manual().map(|()| ExitCode::SUCCESS),
+        Some(Command::Demo(args)) => return demo::run(ui, args).map(|()| ExitCode::SUCCESS),
         _ => {}
     }
     let context = &mut Context {
@@ -196,6 +205,8 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::Status(args)) => status::run(context, args),
         Some(Command::Watch(args)) => watch::run(context, args),
         Some(Command::Worktree(command)) => worktree::run(context, command),
+        Some(Command::Trust(args)) => trust::run(context, args),
+        Some(Command::Untrust(args)) => trust::take(context, args),
         Some(Command::Replay) => return store::replay(context),
         Some(Command::Backup(args)) => store::backup(context, args),
         Some(Command::Mcp) => mcp::run(context),
@@ -205,7 +216,7 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::ListProjects(args)) => project::list(context, args),
         Some(Command::ListTasks(args)) => task::list(context, args.into()),
         Some(Command::RemoveProject(args)) => project::remove(context, args),
-        Some(Command::Completions(_) | Command::Man) => Ok(()),
+        Some(Command::Completions(_) | Command::Man | Command::Demo(_)) => Ok(()),
     };
     done.map(|()| ExitCode::SUCCESS)
 }
