@@ -184,7 +184,7 @@ impl Player {
     /// Says one step, and leaves time to see it.
     fn say(&self, step: &str) -> Result<(), CliError> {
         self.ui
-            .raw(&crate::adapters::process::terminal_safe(step))?;
+            .raw(&crate::text::terminal_safe(step))?;
         if self.is_shown {
             thread::sleep(Duration::from_secs(1));
         }
@@ -331,7 +331,7 @@ impl Player {
                 task.title
             );
             self.ui
-                .raw(&crate::adapters::process::terminal_safe(&line))?;
+                .raw(&crate::text::terminal_safe(&line))?;
         }
         Ok(())
     }
