@@ -15,7 +15,7 @@ use super::{error::CliError, ui::Ui};
 use crate::{
     adapters::process::{ErrorOutput, Invocation, spawn_detached},
     client::own_program,
-    launcher::terminal::Terminal,
+    launcher::{signals::Signals, terminal::Terminal},
 };
 
 /// How long a story without a terminal may take in all; the player has shorter limits of its own.
@@ -59,6 +59,11 @@ pub fn run(ui: Ui, args: DemoArgs) -> Result<(), CliError> {
         )
         .with_hint("start it in a terminal of its own, or with --headless"));
     }
+    // A terminal that goes away, or takes us for a job in the background, must not keep us from ending all.
+    let _signals = is_shown
+        .then(Signals::catch)
+        .transpose()
+        .map_err(|error| CliError::failed("catching signals", error))?;
     let home = DemoHome::create(args.home, agent, is_shown)?;
     ui.say(&format!("the demo's home: {}", home.root().display()));
     let played = if is_shown {
@@ -96,7 +101,7 @@ fn show(ui: Ui, home: &DemoHome) -> Result<(), CliError> {
     let own = own_program().map_err(|error| CliError::failed("finding this program", error))?;
     let arguments = ["demo".into(), "--play".into()];
     let doing = "starting the story";
-    spawn_detached(&own, &arguments, &environment, Some(&home.log()))
+    let player = spawn_detached(&own, &arguments, &environment, Some(&home.log()))
         .map_err(|error| CliError::failed(doing, error))?;
 
     let terminal = Terminal::remember();
@@ -112,6 +117,7 @@ fn show(ui: Ui, home: &DemoHome) -> Result<(), CliError> {
         })?;
     let ended = zellij.wait();
     terminal.take_back(false);
+    home::end_player(player);
     match ended {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(CliError::failed("running Zellij", status)),

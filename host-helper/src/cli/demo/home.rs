@@ -69,7 +69,10 @@ impl DemoHome {
             agent,
             zellij,
         };
-        home.fill(is_shown)?;
+        if let Err(error) = home.fill(is_shown) {
+            drop(home.remove());
+            return Err(error);
+        }
         Ok(home)
     }
 
@@ -367,6 +370,13 @@ fn make_private(directory: &Path) -> Result<(), CliError> {
         .mode(0o700)
         .create(directory)
         .map_err(|error| CliError::failed(&format!("making {}", directory.display()), error))
+}
+
+/// Ends the player, so that it launches nothing while all else ends. It may have ended before.
+pub fn end_player(pid: u32) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, Signal::TERM);
+    }
 }
 
 /// Processes that were started in the home, by the variable they carry. Only where the system tells (Linux); elsewhere what
