@@ -327,8 +327,7 @@ impl Client {
 /// Takes the lock of whoever starts the daemon; none where somebody else keeps it for too long.
 fn take_startup_lock(paths: &Paths) -> Result<Option<File>, ClientError> {
     let path = paths.startup_lock();
-    let failed =
-        |error: io::Error| not_started(format!("locking {}: {error}", path.display()));
+    let failed = |error: io::Error| not_started(format!("locking {}: {error}", path.display()));
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)

@@ -26,6 +26,9 @@ pub fn answer(program: &str, arguments: &[&str]) -> Result<String, ProcessError>
 }
 
 /// Becomes this program, in this terminal. Comes back only with the reason why it could not.
-pub fn become_program(program: &str, arguments: impl IntoIterator<Item = OsString>) -> ProcessError {
+pub fn become_program(
+    program: &str,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> ProcessError {
     Invocation::new(program).args(arguments).exec()
 }

@@ -56,14 +56,7 @@ impl Launchers for SessionLaunchers {
     }
 
     fn end(&self, session: SessionId, _launcher_pid: u32, resume: bool) -> Result<bool, PortError> {
-        self.tell(
-            session,
-            if resume {
-                Order::Restart
-            } else {
-                Order::Close
-            },
-        )
+        self.tell(session, if resume { Order::Restart } else { Order::Close })
     }
 
     fn is_launcher(&self, session: SessionId, pid: u32) -> bool {
@@ -140,7 +133,11 @@ mod tests {
         assert_eq!(launchers.end(session, 0, false), Ok(true));
         assert_eq!(pipe.take(), [Order::Resume, Order::Restart, Order::Close]);
         drop(pipe);
-        assert_eq!(launchers.end(session, 0, false), Ok(false), "nobody reads it");
+        assert_eq!(
+            launchers.end(session, 0, false),
+            Ok(false),
+            "nobody reads it"
+        );
     }
 
     #[test]

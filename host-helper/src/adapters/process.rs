@@ -22,7 +22,6 @@ mod tests;
 pub use foreground::ErrorOutput;
 pub use long_lived::{PipedChild, spawn_detached};
 
-
 /// Time limit of an invocation that names none.
 pub const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(30);
 /// Output kept per stream (bytes) of an invocation that names no limit.

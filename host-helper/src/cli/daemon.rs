@@ -117,7 +117,12 @@ fn stop(context: &mut Context) -> Result<(), CliError> {
         }
         Err(ClientError::Unreachable { .. }) if !is_held(&lock) => {
             if context.ui.json {
-                return project::finish(context, &Done { message: "no daemon runs".to_owned() });
+                return project::finish(
+                    context,
+                    &Done {
+                        message: "no daemon runs".to_owned(),
+                    },
+                );
             }
             context.ui.say("no daemon runs");
             return Ok(());

@@ -66,11 +66,13 @@ fn report(context: &Context, findings: &[Finding]) -> Result<(), CliError> {
             .filter(|finding| finding.verdict == verdict)
             .count()
     };
-    context.ui.say(&match (of(Verdict::Fail), of(Verdict::Warn)) {
-        (0, 0) => "all is well".to_owned(),
-        (0, warned) => format!("it works; {warned} to look at"),
-        (failed, 0) => format!("{failed} failed"),
-        (failed, warned) => format!("{failed} failed, {warned} to look at"),
-    });
+    context
+        .ui
+        .say(&match (of(Verdict::Fail), of(Verdict::Warn)) {
+            (0, 0) => "all is well".to_owned(),
+            (0, warned) => format!("it works; {warned} to look at"),
+            (failed, 0) => format!("{failed} failed"),
+            (failed, warned) => format!("{failed} failed, {warned} to look at"),
+        });
     Ok(())
 }

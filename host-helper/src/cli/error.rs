@@ -4,9 +4,7 @@ use std::{fmt::Display, io, process::ExitCode};
 
 use claustre_protocol::rpc::FaultCode;
 
-use crate::{
-    client::ClientError, config::ConfigError, paths::PathsError, text::terminal_safe,
-};
+use crate::{client::ClientError, config::ConfigError, paths::PathsError, text::terminal_safe};
 
 /// Decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,7 +162,10 @@ impl From<clap::Error> for CliError {
                 tip = tip.or(Some(rest.to_owned()));
             } else if let Some(rest) = line.strip_prefix("Usage: ") {
                 usage = Some(format!("usage: {rest}"));
-            } else if !line.is_empty() && !line.starts_with("For more information") && usage.is_none() {
+            } else if !line.is_empty()
+                && !line.starts_with("For more information")
+                && usage.is_none()
+            {
                 wrong.push(line.strip_prefix("error: ").unwrap_or(line));
             }
         }

@@ -5,6 +5,7 @@
 mod completions;
 mod config;
 mod daemon;
+mod demo;
 mod doctor;
 pub mod error;
 mod inbox;
@@ -22,6 +23,7 @@ mod store;
 mod subtask;
 mod task;
 mod text;
+mod trust;
 pub mod ui;
 mod watch;
 mod worktree;
@@ -56,6 +58,8 @@ enum Command {
     Setup(setup::SetupArgs),
     /// Look whether everything works; where it does not, say what to do.
     Doctor(doctor::DoctorArgs),
+    /// Play three tasks on a throw-away home, to see what this is.
+    Demo(demo::DemoArgs),
     /// Open the dashboard: in this Zellij, or in a new one.
     #[command(visible_alias = "dashboard")]
     Open,
@@ -86,6 +90,10 @@ enum Command {
     /// Look at what was kept of removed worktrees, and bring it back.
     #[command(subcommand)]
     Worktree(worktree::WorktreeCommand),
+    /// Let a repository's own hooks and scripts run, as they are now; shows them and asks first.
+    Trust(trust::TrustArgs),
+    /// Let nothing of a repository run any more.
+    Untrust(trust::PlaceArgs),
     /// Compare every table with what the event log makes of it.
     Replay,
     /// Copy the store, also while it is in use.
@@ -177,6 +185,7 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
             return completions::print(&args).map(|()| ExitCode::SUCCESS);
         }
         Some(Command::Man) => return completions::manual().map(|()| ExitCode::SUCCESS),
+        Some(Command::Demo(args)) => return demo::run(ui, args).map(|()| ExitCode::SUCCESS),
         _ => {}
     }
     let context = &mut Context {
@@ -199,6 +208,8 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::Status(args)) => status::run(context, args),
         Some(Command::Watch(args)) => watch::run(context, args),
         Some(Command::Worktree(command)) => worktree::run(context, command),
+        Some(Command::Trust(args)) => trust::run(context, args),
+        Some(Command::Untrust(args)) => trust::take(context, args),
         Some(Command::Replay) => return store::replay(context),
         Some(Command::Backup(args)) => store::backup(context, args),
         Some(Command::Mcp) => mcp::run(context),
@@ -208,7 +219,7 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::ListProjects(args)) => project::list(context, args),
         Some(Command::ListTasks(args)) => task::list(context, args.into()),
         Some(Command::RemoveProject(args)) => project::remove(context, args),
-        Some(Command::Completions(_) | Command::Man) => Ok(()),
+        Some(Command::Completions(_) | Command::Man | Command::Demo(_)) => Ok(()),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

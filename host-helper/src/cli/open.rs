@@ -1,43 +1,40 @@
 //! `claustre` alone: opens the dashboard.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, fs};
+
+use claustre_protocol::{
+    link::MESSAGE_SHOW,
+    request::{DashboardShow, Done, Request},
+};
 
 use super::{Context, error::CliError};
-use crate::programs;
+use crate::{programs, setup};
 
-/// Inside Zellij it shows the dashboard; outside it starts Zellij with our layout, or attaches to it.
+/// Inside Zellij it shows the dashboard; outside it starts Zellij with our layout, or attaches to it, with the dashboard in front.
 pub fn run(context: &mut Context) -> Result<(), CliError> {
     context.client()?;
-    if std::env::var_os("ZELLIJ").is_some() {
-        let show = [
-            "action",
-            "launch-or-focus-plugin",
-            "--floating",
-            "--move-to-focused-tab",
-            PLUGIN,
-        ];
-        return programs::output("zellij", &show)
-            .map(drop)
-            .map_err(|error| {
-                CliError::failed("showing the dashboard", error)
-                    .with_hint("claustre setup puts it into Zellij")
-            });
+    if let Ok(session) = std::env::var("ZELLIJ_SESSION_NAME") {
+        return show(&session);
     }
-    let layout = context.paths.zellij().join("claustre.kdl");
     if context.ui.width.is_none() {
         return Err(
             CliError::usage("opening the dashboard: this is no terminal")
                 .with_hint("claustre status prints what runs"),
         );
     }
-    if !layout.exists() {
-        return Err(CliError::failed(
-            "opening the dashboard",
-            format!("{} is not there", layout.display()),
-        )
-        .with_hint("claustre setup"));
-    }
-    if is_session(SESSION)? {
+    let layout = context.paths.zellij().join("claustre.kdl");
+    let failed = |error| {
+        CliError::failed(&format!("writing {}", layout.display()), error)
+            .with_hint("claustre doctor")
+    };
+    fs::create_dir_all(context.paths.zellij()).map_err(failed)?;
+    fs::write(&layout, setup::START_LAYOUT).map_err(failed)?;
+    let is_there = is_session(SESSION)?;
+    // The daemon shows it as soon as the plugin of that session calls.
+    let _shown: Done = context.call(Request::DashboardShow(DashboardShow {
+        session: SESSION.into(),
+    }))?;
+    if is_there {
         return attach(SESSION);
     }
     zellij(
@@ -49,6 +46,28 @@ pub fn run(context: &mut Context) -> Result<(), CliError> {
             layout.into_os_string(),
         ],
     )
+}
+
+/// Has the plugin show the dashboard in this Zellij session and focus it. Zellij's own call for it would put the pane on the
+/// screen without telling the plugin, which then would believe that nobody looks.
+pub fn show(session: &str) -> Result<(), CliError> {
+    let call = [
+        "--session",
+        session,
+        "pipe",
+        "--plugin",
+        PLUGIN,
+        "--name",
+        MESSAGE_SHOW,
+        "--",
+        "now",
+    ];
+    programs::output("zellij", &call)
+        .map(drop)
+        .map_err(|error| {
+            CliError::failed("showing the dashboard", error)
+                .with_hint("claustre setup puts it into Zellij")
+        })
 }
 
 /// Is there a Zellij session of this name, running or to be brought back?

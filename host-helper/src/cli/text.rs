@@ -33,9 +33,7 @@ fn read(input: impl Read, doing: &str) -> Result<String, CliError> {
     input
         .take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
-        .map_err(|error| {
-            CliError::failed(doing, error).with_hint("give a file with text in it")
-        })?;
+        .map_err(|error| CliError::failed(doing, error).with_hint("give a file with text in it"))?;
     if bytes.len() > LIMIT {
         return Err(CliError::failed(
             doing,

@@ -48,7 +48,9 @@ impl LockError {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::Taken { .. } => "claustre daemon status shows it, claustre daemon restart replaces it",
+            Self::Taken { .. } => {
+                "claustre daemon status shows it, claustre daemon restart replaces it"
+            }
             Self::Unsafe { .. } => {
                 "claustre doctor says more; --fix mends permissions, or set CLAUSTRE_HOME elsewhere"
             }

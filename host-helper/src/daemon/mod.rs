@@ -30,7 +30,11 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{links::Dashboards, lock::DaemonLock, tokens::Tokens};
+use self::{
+    links::{Dashboards, Wanted},
+    lock::DaemonLock,
+    tokens::Tokens,
+};
 use crate::{
     adapters::{
         claude::{
@@ -41,6 +45,7 @@ use crate::{
         host::SystemHost,
         launchers::SessionLaunchers,
         notify::{NotifySettings, ProcessNotifier},
+        scripts::{ScriptRunner, ScriptSettings},
         workspace::{GitWorkspace, WorkspaceSettings},
         zellij::{LinkEvent, LinkKey, Links, Zellij, ZellijMultiplexer, port::ZellijPort},
     },
@@ -147,7 +152,7 @@ async fn serve(
         link_sender,
     ));
     let multiplexer: Arc<dyn Multiplexer> = Arc::new(ZellijPort::new(
-        ZellijMultiplexer::new(zellij, links.clone()),
+        ZellijMultiplexer::new(zellij.clone(), links.clone()),
         links.clone(),
         Handle::current(),
         config.zellij.shell_beside,
@@ -217,6 +222,14 @@ async fn serve(
     let effects = Arc::new(Effects {
         engine: engine.clone(),
         workspace: workspace.clone(),
+        scripts: Arc::new(ScriptRunner::new(
+            paths.clone(),
+            ScriptSettings {
+                setup: config.worktrees.setup.clone(),
+                teardown: config.worktrees.teardown.clone(),
+                limit: Duration::from_secs(u64::from(config.worktrees.script_minutes) * 60),
+            },
+        )),
         multiplexer: multiplexer.clone(),
         launchers: launchers.clone(),
         notifier: Arc::new(ProcessNotifier::new(NotifySettings {
@@ -251,6 +264,8 @@ async fn serve(
 
     // Front ends.
     let minting = tokens.clone();
+    let wanted: Arc<Wanted> = Arc::default();
+    let showing = (zellij.clone(), links.clone(), wanted.clone());
     let (linking, shown_links) = (links.clone(), links.clone());
     let api = Arc::new(Api {
         engine: engine.clone(),
@@ -269,6 +284,13 @@ async fn serve(
         check_programs: Arc::new(move || needed.check()),
         stop: stop.clone(),
         mint_token: Arc::new(move |session| minting.mint(session)),
+        show: Arc::new(move |session| {
+            if showing.1.of_session(&session).is_some() {
+                links::show(&showing.0, session);
+            } else {
+                showing.2.add(session);
+            }
+        }),
         link: Arc::new(move |session, server_pid| {
             linking.ensure(LinkKey {
                 session,
@@ -288,8 +310,10 @@ async fn serve(
         engine: engine.clone(),
         links: links.clone(),
         api: api.clone(),
+        zellij,
         multiplexer,
         capacity,
+        wanted,
     });
     let drawing = dashboards.clone();
     let drawing_stop = stop.clone();

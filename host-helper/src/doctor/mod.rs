@@ -156,8 +156,7 @@ pub fn mend(paths: &Paths) -> Vec<String> {
 /// The socket of a daemon that was killed: nobody holds the lock, so nobody listens.
 fn remove_dead_socket(paths: &Paths) -> Option<String> {
     let socket = paths.daemon_socket();
-    let is_socket =
-        fs::symlink_metadata(&socket).is_ok_and(|found| found.file_type().is_socket());
+    let is_socket = fs::symlink_metadata(&socket).is_ok_and(|found| found.file_type().is_socket());
     if !is_socket || is_held(&paths.daemon_lock()) {
         return None;
     }
@@ -224,7 +223,11 @@ mod tests {
         let paths = Paths::at(directory.path().join("home")).unwrap();
         fs::create_dir(paths.home()).unwrap();
         fs::write(paths.config(), "[defaults]\nmode = \"x\"\n").unwrap();
-        fs::write(paths.store(), "no store at all, and longer than a header ".repeat(40)).unwrap();
+        fs::write(
+            paths.store(),
+            "no store at all, and longer than a header ".repeat(40),
+        )
+        .unwrap();
         let findings = examine(&paths);
         for finding in &findings {
             assert_eq!(

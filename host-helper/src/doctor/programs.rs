@@ -152,8 +152,7 @@ fn dialogs(paths: &Paths, config: &Config) -> Vec<Finding> {
             has_own_mcp_json: false,
         })
     };
-    let of_one_repository =
-        |kind| matches!(kind, ForeseenKind::Trust | ForeseenKind::McpServers);
+    let of_one_repository = |kind| matches!(kind, ForeseenKind::Trust | ForeseenKind::McpServers);
     let mut findings: Vec<Finding> = foresee(paths.worktrees(), None)
         .into_iter()
         .filter(|foreseen| !of_one_repository(foreseen.kind))
@@ -166,7 +165,10 @@ fn dialogs(paths: &Paths, config: &Config) -> Vec<Finding> {
             Finding {
                 check: "claude dialogs",
                 verdict,
-                detail: format!("a session's tab will show {}", foreseen.what_will_be_on_screen),
+                detail: format!(
+                    "a session's tab will show {}",
+                    foreseen.what_will_be_on_screen
+                ),
                 hint: Some(foreseen.what_to_do),
             }
         })
@@ -224,7 +226,10 @@ mod tests {
     #[test]
     fn versions_of_git_are_read() {
         assert_eq!(git_version("git version 2.47.3"), Some((2, 47)));
-        assert_eq!(git_version("git version 2.39.5 (Apple Git-154)"), Some((2, 39)));
+        assert_eq!(
+            git_version("git version 2.39.5 (Apple Git-154)"),
+            Some((2, 39))
+        );
         assert_eq!(git_version("git version"), None);
     }
 }

@@ -23,8 +23,8 @@ use tokio::sync::oneshot;
 use super::{Engine, reports::Input};
 use crate::{
     ports::{
-        Launchers, Multiplexer, Notifier, PaneFacts, PaneOrder, PlanOrder, PortError, Workspace,
-        WorktreeOrder,
+        Launchers, Multiplexer, Notifier, PaneFacts, PaneOrder, PlanOrder, PortError,
+        ScriptFailure, ScriptOrder, Scripts, Workspace, WorktreeOrder,
     },
     store::PendingEffect,
 };
@@ -66,6 +66,8 @@ pub struct Effects {
     pub engine: Engine,
     /// Repositories and worktrees.
     pub workspace: Arc<dyn Workspace>,
+    /// What the user has run around worktrees.
+    pub scripts: Arc<dyn Scripts>,
     /// Tabs and panes.
     pub multiplexer: Arc<dyn Multiplexer>,
     /// Launchers.
@@ -144,7 +146,16 @@ impl Effects {
         }
         match self.make_ready(session.id, opened) {
             Ok(commands) => Ran::Done(commands),
-            Err(error) => launch_failed(session.id, error),
+            Err(failure) => match launch_failed(session.id, failure.error) {
+                Ran::Failed {
+                    error,
+                    mut commands,
+                } => {
+                    commands.splice(0..0, tail_note(session.id, opened, "setup", &failure.tail));
+                    Ran::Failed { error, commands }
+                }
+                other => other,
+            },
         }
     }
 
@@ -167,7 +178,11 @@ impl Effects {
         })
     }
 
-    fn make_ready(&self, id: SessionId, opened: &SessionOpened) -> Result<Vec<Command>, PortError> {
+    fn make_ready(
+        &self,
+        id: SessionId,
+        opened: &SessionOpened,
+    ) -> Result<Vec<Command>, ScriptFailure> {
         let project = self.project_of(opened)?;
         let repository = project
             .path_on(self.engine.machine)
@@ -182,11 +197,22 @@ impl Effects {
                 .clone()
                 .or_else(|| project.default_branch.get().cloned()),
         })?;
+        let token = (self.tokens)(id)?;
+        let around = ScriptOrder {
+            session: id,
+            repository: repository.clone().into(),
+            project: project.name.value(),
+            worktree: worktree.path.clone(),
+            branch: worktree.branch.clone(),
+            base: worktree.base.clone(),
+        };
+        let said = self.scripts.setup(&around)?;
+        let hooks = self.scripts.git_hooks(&around)?;
         let (reply, answer) = oneshot::channel();
         let plan = PlanOrder {
             session: id,
             claude_session_id: opened.claude_session_id.clone(),
-            token: (self.tokens)(id)?,
+            token,
             cwd: worktree.path.clone(),
             repository: repository.clone().into(),
             title: opened.title.clone(),
@@ -196,6 +222,7 @@ impl Effects {
             effort: opened.effort.clone(),
             permission_mode: opened.permission_mode.clone(),
             append_system_prompt: self.workspace.fragments(repository.as_ref()),
+            env: hooks.env,
         };
         let ended = || PortError::passing("writing the launch plan: the daemon is ending");
         self.reports
@@ -206,7 +233,12 @@ impl Effects {
             .map_err(|_| ended())?;
         let foreseen = answer.blocking_recv().map_err(|_| ended())??;
         let mut notes = worktree.notes;
-        notes.extend(foreseen);
+        for note in said.into_iter().chain(hooks.notes).chain(foreseen) {
+            // Scripts and hooks may have the same to say.
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
         Ok(vec![Command::Session(SessionCommand::ReportWorktree {
             session: id,
             path: worktree.path.display().to_string(),
@@ -321,18 +353,43 @@ impl Effects {
                     PortError::lasting("its project has no repository on this host", None)
                 })?
                 .to_owned();
-            self.workspace.remove(
+            let around = ScriptOrder {
+                session: session.id,
+                repository: repository.clone().into(),
+                project: project.name.value(),
+                worktree: worktree.path.clone().into(),
+                branch: worktree.branch.clone(),
+                base: worktree.base.clone(),
+            };
+            // A script that fails keeps nobody from tidying up: its worktree's work is kept all the same.
+            let notes = match self.scripts.teardown(&around) {
+                Ok(notes) => {
+                    for note in notes {
+                        tracing::info!(session = %session.id, note, "before a worktree is removed");
+                    }
+                    Vec::new()
+                }
+                Err(failure) => {
+                    let text = format!("{}\n{}", failure.error.message, failure.tail);
+                    tail_note(session.id, opened, "teardown", &text)
+                }
+            };
+            let removed = self.workspace.remove(
                 repository.as_ref(),
                 worktree.path.as_ref(),
                 &session.id.to_string(),
-            )
+            )?;
+            Ok((removed, notes))
         });
         match removal {
-            Ok(removed) => Ran::Done(vec![Command::Worktree(WorktreeCommand::ReportRemoved {
-                session: session.id,
-                snapshot: removed.snapshot,
-                branch_deleted: removed.branch_deleted,
-            })]),
+            Ok((removed, mut commands)) => {
+                commands.push(Command::Worktree(WorktreeCommand::ReportRemoved {
+                    session: session.id,
+                    snapshot: removed.snapshot,
+                    branch_deleted: removed.branch_deleted,
+                }));
+                Ran::Done(commands)
+            }
             // The worktree simply stays: nothing is lost, and the timeline says why.
             Err(error) => {
                 let note = Command::Task(claustre_domain::command::TaskCommand::Note {
@@ -486,6 +543,29 @@ pub fn facts(pane: &Pane) -> PaneFacts {
         pane: pane.pane,
         background: pane.background,
     }
+}
+
+impl From<PortError> for ScriptFailure {
+    fn from(error: PortError) -> Self {
+        Self {
+            error,
+            tail: String::new(),
+        }
+    }
+}
+
+/// The end of a script's output, for the timeline.
+fn tail_note(session: SessionId, opened: &SessionOpened, script: &str, tail: &str) -> Vec<Command> {
+    if tail.is_empty() {
+        return Vec::new();
+    }
+    vec![Command::Task(claustre_domain::command::TaskCommand::Note {
+        task: opened.task,
+        session: Some(session),
+        source: script.into(),
+        level: claustre_protocol::status::LogLevel::Error,
+        text: tail.into(),
+    })]
 }
 
 fn launch_failed(session: SessionId, error: PortError) -> Ran {

@@ -127,11 +127,7 @@ pub fn foresee(
     if exists || !repository.remotes.is_empty() {
         return Ok(());
     }
-    check_base(
-        git,
-        &repository,
-        base.unwrap_or(&repository.default_branch),
-    )
+    check_base(git, &repository, base.unwrap_or(&repository.default_branch))
 }
 
 /// Looks whether a branch could start from this base, in what the repository has now.

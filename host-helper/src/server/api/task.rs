@@ -211,13 +211,7 @@ impl Api {
             check_programs()
         })
         .await
-        .map_err(|error| {
-            Fault::new(
-                FaultCode::Internal,
-                format!("launching: {error}"),
-                None,
-            )
-        })?
+        .map_err(|error| Fault::new(FaultCode::Internal, format!("launching: {error}"), None))?
         .map_err(port_fault)
     }
 
