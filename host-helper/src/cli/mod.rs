@@ -5,7 +5,6 @@
 mod completions;
 mod config;
 mod daemon;
-mod demo;
 mod doctor;
 pub mod error;
 mod inbox;
@@ -14,7 +13,7 @@ mod link;
 mod manual;
 mod mcp;
 mod older;
-mod open;
+pub mod open;
 mod project;
 mod session;
 mod setup;
@@ -35,7 +34,7 @@ use claustre_protocol::{BUILD, request::Request};
 use serde::de::DeserializeOwned;
 
 use self::{error::CliError, ui::Ui};
-use crate::{client::Client, paths::Paths};
+use crate::{client::Client, demo, paths::Paths};
 
 /// Run many Claude Code sessions at once from a Zellij dashboard.
 ///

@@ -11,9 +11,9 @@ use std::{fs, path::PathBuf, time::Duration};
 use clap::Args;
 
 use self::home::{Agent, DemoHome};
-use super::{error::CliError, ui::Ui};
 use crate::{
     adapters::process::{ErrorOutput, Invocation, spawn_detached},
+    cli::{error::CliError, ui::Ui},
     client::own_program,
     launcher::{signals::Signals, terminal::Terminal},
 };

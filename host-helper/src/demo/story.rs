@@ -15,11 +15,12 @@ use claustre_protocol::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    super::{error::CliError, ui::Ui},
-    home::SESSION,
+use super::home::SESSION;
+use crate::{
+    cli::{error::CliError, open, ui::Ui},
+    client::Client,
+    paths::Paths,
 };
-use crate::{client::Client, paths::Paths};
 
 /// Pause between two looks at how the story goes on.
 const LOOK: Duration = Duration::from_millis(250);
@@ -206,7 +207,7 @@ impl Player {
             }
             thread::sleep(LOOK);
         }
-        super::super::open::show(SESSION)?;
+        open::show(SESSION)?;
         self.say("the dashboard is there")
     }
 
