@@ -12,9 +12,9 @@ use std::{
 use claustre_protocol::request::{Done, Nothing, Request};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::super::{error::CliError, ui};
 use crate::{
     adapters::{process::Invocation, zellij::Zellij},
+    cli::{error::CliError, ui},
     client::Client,
     paths::Paths,
     plugin_wasm,
@@ -33,6 +33,7 @@ const END: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Who plays Claude Code.
+#[derive(Debug)]
 pub enum Agent {
     /// Claude Code itself, in PATH or named. It needs the user's HOME, where its login is.
     Real(Option<PathBuf>),
