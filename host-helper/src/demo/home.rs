@@ -226,7 +226,7 @@ impl DemoHome {
                 "home/.gitconfig",
                 "[user]\n\tname = Demo\n\temail = demo@localhost\n",
             )?;
-            self.write("script.json", &super::story::script(is_shown).to_string())?;
+            self.write("script.json", super::story::script(is_shown).to_string())?;
             // What the stand-in may work in, as Claude Code itself would have been told by a person.
             let trusted = serde_json::json!({"hasTrustDialogAccepted": true});
             let projects = serde_json::json!({
@@ -234,7 +234,7 @@ impl DemoHome {
                 self.code("site").display().to_string(): &trusted,
             });
             let state = serde_json::json!({"hasCompletedOnboarding": true, "projects": projects});
-            self.write("home/.claude.json", &state.to_string())?;
+            self.write("home/.claude.json", state.to_string())?;
         }
         Ok(())
     }
