@@ -10,21 +10,16 @@ use std::{
 use claustre_protocol::{
     ids::{AskId, TaskId},
     model::{AskKind, InboxItem, InboxKind, Project, Session, Task, TaskDetail},
-    request::{
-        DaemonStatus, DashboardShow, Decision, Done, Named, Nothing, ProjectAdd, Request, TaskAdd,
-        TaskList,
-    },
+    request::{DaemonStatus, Decision, Named, Nothing, ProjectAdd, Request, TaskAdd, TaskList},
     status::{TaskStatus, Word},
 };
 use serde_json::{Value, json};
 
-use super::home::SESSION;
-use crate::{
-    cli::{error::CliError, ui::Ui},
-    client::Client,
-    paths::Paths,
-    text::terminal_safe,
+use super::{
+    super::{error::CliError, ui::Ui},
+    home::SESSION,
 };
+use crate::{client::Client, paths::Paths};
 
 /// Pause between two looks at how the story goes on.
 const LOOK: Duration = Duration::from_millis(250);
@@ -188,24 +183,20 @@ impl Player {
 
     /// Says one step, and leaves time to see it.
     fn say(&self, step: &str) -> Result<(), CliError> {
-        self.ui.raw(&terminal_safe(step))?;
+        self.ui.raw(&crate::text::terminal_safe(step))?;
         if self.is_shown {
             thread::sleep(Duration::from_secs(1));
         }
         Ok(())
     }
 
-    /// Has the dashboard come to the front as soon as its plugin calls, and waits for that.
+    /// Brings the dashboard to the front, once Zellij and the plugin are there.
     fn show_dashboard(&mut self) -> Result<(), CliError> {
-        let session = SESSION.to_owned();
-        let _shown: Done = self
-            .client
-            .call(Request::DashboardShow(DashboardShow { session }))?;
         let begun = Instant::now();
         loop {
             let status: DaemonStatus = self.client.call(Request::DaemonStatus(Nothing {}))?;
             if !status.links.is_empty() {
-                return self.say("the dashboard is there");
+                break;
             }
             if begun.elapsed() > DASHBOARD {
                 return Err(CliError::failed(
@@ -215,6 +206,8 @@ impl Player {
             }
             thread::sleep(LOOK);
         }
+        super::super::open::show(SESSION)?;
+        self.say("the dashboard is there")
     }
 
     /// Answers what the sessions ask until all tasks wait for review.
@@ -336,7 +329,7 @@ impl Player {
                 task.project,
                 task.title
             );
-            self.ui.raw(&terminal_safe(&line))?;
+            self.ui.raw(&crate::text::terminal_safe(&line))?;
         }
         Ok(())
     }
