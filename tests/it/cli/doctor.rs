@@ -21,21 +21,47 @@ fn all_is_well_where_all_is_well() {
     let shop = env.git_repo("shop");
     env.install_script("zellij", "#!/bin/sh\necho zellij 0.45.1\n");
     env.trust(&shop);
-    env.claustre_in(&shop, &["project", "add", "shop"]).success();
+    env.claustre_in(&shop, &["project", "add", "shop"])
+        .success();
     let result = env.claustre(&["doctor", "--json"]);
     let findings = result.json();
     for check in [
-        "home", "run", "socket path", "file system", "disk space", "configuration", "sqlite", "store", "daemon",
-        "projections", "spool", "file watches", "open files", "git", "zellij", "zellij setup", "claude",
+        "home",
+        "run",
+        "socket path",
+        "file system",
+        "disk space",
+        "configuration",
+        "sqlite",
+        "store",
+        "daemon",
+        "projections",
+        "spool",
+        "file watches",
+        "open files",
+        "git",
+        "zellij",
+        "zellij setup",
+        "claude",
     ] {
         let finding = finding(&findings, check);
         assert_ne!(finding["verdict"], "fail", "{finding}");
-        assert_eq!(finding["verdict"] == "ok", finding["hint"].is_null(), "{finding}");
+        assert_eq!(
+            finding["verdict"] == "ok",
+            finding["hint"].is_null(),
+            "{finding}"
+        );
     }
     assert_eq!(result.code, Some(0), "{}", result.snapshot());
     let text = env.claustre(&["doctor"]);
     assert_eq!(text.code, Some(0));
-    assert!(text.stdout.lines().any(|line| line.starts_with("ok    store ")), "{}", text.stdout);
+    assert!(
+        text.stdout
+            .lines()
+            .any(|line| line.starts_with("ok    store ")),
+        "{}",
+        text.stdout
+    );
 }
 
 #[test]
@@ -46,7 +72,10 @@ fn what_fails_is_named_with_a_hint_and_exit_code_1() {
     env.install_script("git", "#!/bin/sh\necho git version 2.20.1\n");
     env.claustre(&["daemon", "start"]).success();
     env.claustre(&["daemon", "stop"]).success();
-    env.write("home/.claustre/config.toml", "[queue]\nmax_sessions = \"x\"\n");
+    env.write(
+        "home/.claustre/config.toml",
+        "[queue]\nmax_sessions = \"x\"\n",
+    );
     std::fs::set_permissions(env.claustre_home(), PermissionsExt::from_mode(0o777)).unwrap();
     let result = env.claustre(&["doctor", "--json"]);
     assert_eq!(result.code, Some(1));
@@ -66,10 +95,14 @@ fn a_changed_log_is_found() {
     env.claustre_in(&shop, &["project", "add", "shop", "--goal", "sell things"])
         .success();
     env.claustre(&["daemon", "stop"]).success();
-    claustre_tests::wait_for("the daemon to end", std::time::Duration::from_secs(20), || {
-        !env.claustre_home().join("claustre.db-wal").exists()
-            || env.claustre(&["daemon", "status"]).code == Some(4)
-    });
+    claustre_tests::wait_for(
+        "the daemon to end",
+        std::time::Duration::from_secs(20),
+        || {
+            !env.claustre_home().join("claustre.db-wal").exists()
+                || env.claustre(&["daemon", "status"]).code == Some(4)
+        },
+    );
     let path = env.claustre_home().join("claustre.db");
     let mut store = std::fs::read(&path).unwrap();
     let word = b"sell things";
@@ -83,8 +116,15 @@ fn a_changed_log_is_found() {
     std::fs::write(&path, store).unwrap();
     let result = env.claustre(&["doctor", "--json"]);
     let finding = finding(&result.json(), "store");
-    assert_eq!((result.code, finding["verdict"].as_str()), (Some(1), Some("fail")), "{finding}");
-    assert!(finding["detail"].as_str().unwrap().contains("was changed"), "{finding}");
+    assert_eq!(
+        (result.code, finding["verdict"].as_str()),
+        (Some(1), Some("fail")),
+        "{finding}"
+    );
+    assert!(
+        finding["detail"].as_str().unwrap().contains("was changed"),
+        "{finding}"
+    );
 }
 
 #[test]
@@ -97,13 +137,23 @@ fn fix_closes_the_home_removes_a_dead_socket_and_hands_in_reports() {
     drop(std::os::unix::net::UnixListener::bind(home.join("run/daemon.sock")).unwrap());
     std::fs::write(home.join("spool/1-x.ndjson"), "no report\n").unwrap();
     let mended = env.claustre(&["doctor", "--fix"]);
-    for done in ["closed", "removed the dead socket", "the daemon takes in 1 reports"] {
-        assert!(mended.stderr.contains(done), "{done}: {}", mended.snapshot());
+    for done in [
+        "closed",
+        "removed the dead socket",
+        "the daemon takes in 1 reports",
+    ] {
+        assert!(
+            mended.stderr.contains(done),
+            "{done}: {}",
+            mended.snapshot()
+        );
     }
     let mode = std::fs::metadata(&home).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o700);
     assert!(env.claustre(&["daemon", "status"]).code == Some(0));
-    claustre_tests::wait_for("the spool to be empty", std::time::Duration::from_secs(20), || {
-        std::fs::read_dir(home.join("spool")).unwrap().count() == 0
-    });
+    claustre_tests::wait_for(
+        "the spool to be empty",
+        std::time::Duration::from_secs(20),
+        || std::fs::read_dir(home.join("spool")).unwrap().count() == 0,
+    );
 }

@@ -66,7 +66,10 @@ fn the_home_of_somebody_else_is_refused() {
     assert_eq!(said.run(&["doctor"]).code, Some(1));
     let text = said.finish();
     assert!(text.contains("belongs to another user"), "{text}");
-    assert!(text.contains("hint: set CLAUSTRE_HOME to a directory of yours"), "{text}");
+    assert!(
+        text.contains("hint: set CLAUSTRE_HOME to a directory of yours"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -93,9 +96,15 @@ fn a_home_that_cannot_be_written_is_refused() {
         .current_dir("/");
     let result = env.run(&mut command);
     assert_eq!(result.code, Some(4), "{}", result.snapshot());
-    assert!(result.stderr.contains("Permission denied"), "{}", result.stderr);
     assert!(
-        result.stderr.contains("hint: set CLAUSTRE_HOME to a directory that you can write"),
+        result.stderr.contains("Permission denied"),
+        "{}",
+        result.stderr
+    );
+    assert!(
+        result
+            .stderr
+            .contains("hint: set CLAUSTRE_HOME to a directory that you can write"),
         "{}",
         result.stderr
     );

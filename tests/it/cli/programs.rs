@@ -15,7 +15,8 @@ fn env_with_task() -> TestEnv {
     env.install("git", &git);
     env.install("sh", std::path::Path::new("/bin/sh"));
     env.set("PATH", bin);
-    env.claustre_in(&shop, &["project", "add", "shop"]).success();
+    env.claustre_in(&shop, &["project", "add", "shop"])
+        .success();
     env.claustre(&["task", "add", "shop", "Task"]).success();
     env
 }
@@ -36,7 +37,10 @@ fn no_claude_or_an_old_one_is_said_before_anything_is_opened() {
     env.install_script("claude", "#!/bin/sh\necho '1.0.3 (Claude Code)'\n");
     assert_eq!(said.run(&["task", "launch", "Task"]).code, Some(1));
     assert!(is_still_pending(&env));
-    env.install_script("claude", "#!/bin/sh\nprintf 'what \\033]0;x\\007 version'\n");
+    env.install_script(
+        "claude",
+        "#!/bin/sh\nprintf 'what \\033]0;x\\007 version'\n",
+    );
     assert_eq!(said.run(&["task", "launch", "Task"]).code, Some(1));
     env.install_script("claude", "#!/bin/sh\necho broken >&2; exit 3\n");
     assert_eq!(said.run(&["task", "launch", "Task"]).code, Some(1));

@@ -46,7 +46,10 @@ fn a_base_that_is_missing_and_a_branch_in_use_are_refused_before_anything_is_ope
     };
     env.install("zellij", &program);
     let shop = env.git_repo("shop");
-    env.git(&shop, &["worktree", "add", "--quiet", "-b", "taken", "../elsewhere"]);
+    env.git(
+        &shop,
+        &["worktree", "add", "--quiet", "-b", "taken", "../elsewhere"],
+    );
     let mut said = Transcript::new(&env);
     for (arguments, code) in [
         (&["project", "add", "shop", "shop"][..], 0),
@@ -78,10 +81,26 @@ fn work_in_a_dirty_worktree_is_kept_when_its_task_is_killed() {
     env.claude_script(&json!({"turns": [{"steps": [
         {"tool": {"name": "Write", "input": {"file_path": "half.txt", "content": "half done\n"}}},
         {"say": "Half of it is done."}]}]}));
-    env.claustre_in(&shop, &["project", "add", "shop"]).success();
-    env.claustre(&["task", "add", "shop", "Half", "-m", "autonomous", "--permission-mode", "acceptEdits", "--launch"])
+    env.claustre_in(&shop, &["project", "add", "shop"])
         .success();
-    let session = || env.claustre(&["session", "list", "--json"]).success().json()[0].clone();
+    env.claustre(&[
+        "task",
+        "add",
+        "shop",
+        "Half",
+        "-m",
+        "autonomous",
+        "--permission-mode",
+        "acceptEdits",
+        "--launch",
+    ])
+    .success();
+    let session = || {
+        env.claustre(&["session", "list", "--json"])
+            .success()
+            .json()[0]
+            .clone()
+    };
     wait_for("the file", PATIENCE, || {
         session()["worktree_path"]
             .as_str()
@@ -92,8 +111,14 @@ fn work_in_a_dirty_worktree_is_kept_when_its_task_is_killed() {
     wait_for("the worktree to go", PATIENCE, || {
         !std::path::Path::new(&worktree).exists()
     });
-    let kept = || env.claustre(&["worktree", "list", "--json"]).success().json();
-    wait_for("the snapshot to be listed", PATIENCE, || kept()[0].is_object());
+    let kept = || {
+        env.claustre(&["worktree", "list", "--json"])
+            .success()
+            .json()
+    };
+    wait_for("the snapshot to be listed", PATIENCE, || {
+        kept()[0].is_object()
+    });
     let kept = kept()[0].clone();
     let reference = kept["reference"].as_str().unwrap();
     assert!(reference.starts_with("refs/claustre/trash/"), "{reference}");

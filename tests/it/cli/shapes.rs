@@ -72,9 +72,18 @@ fn every_list_and_view_keeps_its_names() {
     let shop = env.git_repo("shop");
     env.claude_script(&json!({"turns": [{"steps": [
         {"mcp": {"tool": "claustre_ask", "arguments": {"question": "Which one?", "options": ["a", "b"]}}}]}]}));
-    env.claustre_in(&shop, &["project", "add", "shop", "--json"]).success();
-    env.claustre(&["task", "add", "shop", "Ask", "--subtask", "first", "--launch"])
+    env.claustre_in(&shop, &["project", "add", "shop", "--json"])
         .success();
+    env.claustre(&[
+        "task",
+        "add",
+        "shop",
+        "Ask",
+        "--subtask",
+        "first",
+        "--launch",
+    ])
+    .success();
     let get = |arguments: &[&str]| {
         let all: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
         env.claustre(&all).success().json()
@@ -105,7 +114,11 @@ fn every_list_and_view_keeps_its_names() {
     ] {
         let all: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
         let value = env.claustre(&all).json();
-        shapes.push_str(&format!("{}: {}\n\n", arguments.join(" "), shape(&value, 0)));
+        shapes.push_str(&format!(
+            "{}: {}\n\n",
+            arguments.join(" "),
+            shape(&value, 0)
+        ));
     }
     // Whether a session has a pane or a cost yet depends on the moment: the kinds of such values are left open.
     let open = regex_lite::Regex::new(
@@ -123,7 +136,11 @@ fn watch_prints_one_event_a_line() {
     let script = "claustre watch --after 0 >events & watcher=$!; \
                   claustre project add shop \"$0\" >added; \
                   while ! grep -q project_added events; do :; done; kill $watcher";
-    env.run(env.command("sh").args(["-c", script, shop.to_str().unwrap()])).success();
+    env.run(
+        env.command("sh")
+            .args(["-c", script, shop.to_str().unwrap()]),
+    )
+    .success();
     let events = claustre_tests::env::read_json_lines(&env.home().join("events"));
     keeps_promise("event", &events[0]);
 }

@@ -7,9 +7,21 @@ use claustre_tests::{Terminal, TestEnv};
 fn env_with_tasks() -> TestEnv {
     let env = TestEnv::new();
     let shop = env.git_repo("shop");
-    env.claustre_in(&shop, &["project", "add", "shop", "--goal", "sell everything that can be sold, and 漢字 as well"])
-        .success();
-    for title in ["Fix the login form that loses its focus whenever somebody types too fast for it", "Short"] {
+    env.claustre_in(
+        &shop,
+        &[
+            "project",
+            "add",
+            "shop",
+            "--goal",
+            "sell everything that can be sold, and 漢字 as well",
+        ],
+    )
+    .success();
+    for title in [
+        "Fix the login form that loses its focus whenever somebody types too fast for it",
+        "Short",
+    ] {
         env.claustre(&["task", "add", "shop", title]).success();
     }
     env
@@ -18,13 +30,27 @@ fn env_with_tasks() -> TestEnv {
 #[test]
 fn whoever_stops_reading_ends_the_command_without_a_word() {
     let env = env_with_tasks();
-    for command in ["task list", "task list --json", "task show Short", "man", "completions bash", "help", "doctor", "config show"] {
+    for command in [
+        "task list",
+        "task list --json",
+        "task show Short",
+        "man",
+        "completions bash",
+        "help",
+        "doctor",
+        "config show",
+    ] {
         // With nobody at the other end from the start, the first write fails.
-        let script = format!("( claustre {command}; echo $? >code ) 2>errors | head -c 0; while [ ! -s code ]; do :; done");
+        let script = format!(
+            "( claustre {command}; echo $? >code ) 2>errors | head -c 0; while [ ! -s code ]; do :; done"
+        );
         env.run(env.command("sh").args(["-c", &script])).success();
         let errors = std::fs::read_to_string(env.home().join("errors")).unwrap();
         let code = std::fs::read_to_string(env.home().join("code")).unwrap();
-        assert!(!errors.contains("panic") && !errors.contains("error"), "{command}: {errors}");
+        assert!(
+            !errors.contains("panic") && !errors.contains("error"),
+            "{command}: {errors}"
+        );
         assert_eq!(code.trim(), "0", "{command}");
         std::fs::remove_file(env.home().join("code")).unwrap();
     }
@@ -44,7 +70,11 @@ fn tables_fit_the_terminal_and_colours_can_be_refused() {
             drop(narrow.wait_exit(Duration::from_secs(20)));
             for line in narrow.screen().lines() {
                 // Columns of numbers and short words do not shrink; what they need at least is their business.
-                let least = if command == "task log Short" || command == "project list" { 72 } else { 60 };
+                let least = if command == "task log Short" || command == "project list" {
+                    72
+                } else {
+                    60
+                };
                 assert!(
                     line.trim_end().chars().count() <= usize::from(width).max(least),
                     "{width} {command}: {line:?}"

@@ -68,7 +68,10 @@ impl<'env> Transcript<'env> {
 fn shown(word: &str) -> String {
     let escaped: String = word.escape_debug().collect();
     let cut: String = escaped.chars().take(60).collect();
-    match (cut.len() < escaped.len(), word.contains(' ') || word.is_empty()) {
+    match (
+        cut.len() < escaped.len(),
+        word.contains(' ') || word.is_empty(),
+    ) {
         (true, _) => format!("{cut}..."),
         (false, true) => format!("'{cut}'"),
         (false, false) => cut,

@@ -33,7 +33,9 @@ fn a_full_disk_is_said_the_daemon_survives_and_nothing_is_lost() {
     let script = env.write("story.sh", STORY);
     let mut command = env.command("unshare");
     command.args(["--mount", "sh"]).arg(script);
-    if env.resolve("unshare".as_ref()).as_os_str().is_empty() || !rustix::process::geteuid().is_root() {
+    if env.resolve("unshare".as_ref()).as_os_str().is_empty()
+        || !rustix::process::geteuid().is_root()
+    {
         return eprintln!("skipped: only root can mount a small disk");
     }
     command.stderr(std::process::Stdio::null());
@@ -42,7 +44,10 @@ fn a_full_disk_is_said_the_daemon_survives_and_nothing_is_lost() {
         return eprintln!("skipped: no mount namespace: {}", result.snapshot());
     }
     let part = |name: &str| {
-        let start = result.stdout.find(&format!("## {name}\n")).unwrap_or_else(|| panic!("{name}: {}", result.snapshot()));
+        let start = result
+            .stdout
+            .find(&format!("## {name}\n"))
+            .unwrap_or_else(|| panic!("{name}: {}", result.snapshot()));
         let rest = &result.stdout[start..];
         let end = rest[3..].find("## ").map_or(rest.len(), |at| at + 3);
         rest[..end].to_owned()
@@ -51,12 +56,24 @@ fn a_full_disk_is_said_the_daemon_survives_and_nothing_is_lost() {
     for refused in ["full", "again"] {
         assert!(part(refused).contains("-> 1"), "{story}");
     }
-    assert_eq!(result.stderr.matches("hint: free some space").count(), 2, "{story}");
-    for works in ["add", "before", "status", "list", "hook", "after", "replay", "end"] {
+    assert_eq!(
+        result.stderr.matches("hint: free some space").count(),
+        2,
+        "{story}"
+    );
+    for works in [
+        "add", "before", "status", "list", "hook", "after", "replay", "end",
+    ] {
         assert!(part(works).contains("-> 0"), "{works}: {story}");
     }
     assert!(part("hook").contains("same daemon"), "{story}");
-    assert!(part("list").contains("before") && !part("list").contains("during"), "{story}");
-    assert!(part("end").contains("before") && part("end").contains("after"), "{story}");
+    assert!(
+        part("list").contains("before") && !part("list").contains("during"),
+        "{story}"
+    );
+    assert!(
+        part("end").contains("before") && part("end").contains("after"),
+        "{story}"
+    );
     assert!(result.stderr.contains("0 differences"), "{story}");
 }

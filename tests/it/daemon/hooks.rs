@@ -11,18 +11,37 @@ fn nonsense_is_swallowed_with_exit_code_0_and_not_a_word() {
         ("half", b"{\"hook_event_name\": \"Stop\"".to_vec()),
         ("list", b"[1, 2, 3]".to_vec()),
         ("binary", vec![0, 0xff, 0xfe, 0x1b]),
-        ("unknown", b"{\"hook_event_name\": \"NoSuchEvent\", \"x\": {\"y\": []}}".to_vec()),
-        ("large", format!("{{\"hook_event_name\": \"Stop\", \"x\": \"{}\"}}", "x".repeat(9_000_000)).into_bytes()),
+        (
+            "unknown",
+            b"{\"hook_event_name\": \"NoSuchEvent\", \"x\": {\"y\": []}}".to_vec(),
+        ),
+        (
+            "large",
+            format!(
+                "{{\"hook_event_name\": \"Stop\", \"x\": \"{}\"}}",
+                "x".repeat(9_000_000)
+            )
+            .into_bytes(),
+        ),
     ];
     let good = "11111111-2222-4333-8444-555555555555";
     let long = "x".repeat(10_000);
     let environments = [
         [("CLAUSTRE_SESSION_ID", good), ("CLAUSTRE_TOKEN", "wrong")],
-        [("CLAUSTRE_SESSION_ID", "garbage \u{1b}[2J"), ("CLAUSTRE_TOKEN", "")],
+        [
+            ("CLAUSTRE_SESSION_ID", "garbage \u{1b}[2J"),
+            ("CLAUSTRE_TOKEN", ""),
+        ],
         [("CLAUSTRE_SESSION_ID", good), ("CLAUSTRE_HOME", "relative")],
-        [("CLAUSTRE_SESSION_ID", good), ("CLAUSTRE_HOME", "/proc/no/such/place")],
+        [
+            ("CLAUSTRE_SESSION_ID", good),
+            ("CLAUSTRE_HOME", "/proc/no/such/place"),
+        ],
         [("CLAUSTRE_SESSION_ID", good), ("CLAUSTRE_HOME", &long)],
-        [("CLAUSTRE_SESSION_ID", good), ("ZELLIJ_PANE_ID", "not a number")],
+        [
+            ("CLAUSTRE_SESSION_ID", good),
+            ("ZELLIJ_PANE_ID", "not a number"),
+        ],
     ];
     for (name, input) in inputs {
         let file = env.path(name);

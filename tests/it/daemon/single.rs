@@ -14,8 +14,11 @@ fn daemon_pid(env: &TestEnv) -> Pid {
 }
 
 fn starts(env: &TestEnv) -> usize {
-    let log = std::fs::read_to_string(env.claustre_home().join("logs/daemon.log")).unwrap_or_default();
-    log.lines().filter(|line| line.contains("the daemon serves")).count()
+    let log =
+        std::fs::read_to_string(env.claustre_home().join("logs/daemon.log")).unwrap_or_default();
+    log.lines()
+        .filter(|line| line.contains("the daemon serves"))
+        .count()
 }
 
 #[test]
@@ -36,7 +39,11 @@ fn two_hundred_clients_start_exactly_one() {
         .collect();
     for child in children {
         let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     assert_eq!(starts(&env), 1);
 }
@@ -62,7 +69,10 @@ fn the_socket_of_a_killed_one_is_replaced() {
     wait_for("it to be gone", PATIENCE, || {
         env.claustre(&["daemon", "status"]).code == Some(4)
     });
-    assert!(env.claustre_home().join("run/daemon.sock").exists(), "nobody tidied up");
+    assert!(
+        env.claustre_home().join("run/daemon.sock").exists(),
+        "nobody tidied up"
+    );
     env.claustre(&["status"]).success();
     assert_ne!(daemon_pid(&env), first);
 }
@@ -71,7 +81,8 @@ fn the_socket_of_a_killed_one_is_replaced() {
 fn a_daemon_killed_in_the_middle_loses_nothing_that_it_had_answered() {
     let env = TestEnv::new();
     let shop = env.git_repo("shop");
-    env.claustre_in(&shop, &["project", "add", "shop"]).success();
+    env.claustre_in(&shop, &["project", "add", "shop"])
+        .success();
     let program = env.resolve("claustre".as_ref());
     let mut children = Vec::new();
     for number in 0..24 {
@@ -99,7 +110,10 @@ fn a_daemon_killed_in_the_middle_loses_nothing_that_it_had_answered() {
             answered.push(number);
         } else {
             assert_eq!(output.status.code(), Some(4), "{said}");
-            assert!(said.contains("error: ") && said.contains("\nhint: "), "{said}");
+            assert!(
+                said.contains("error: ") && said.contains("\nhint: "),
+                "{said}"
+            );
         }
     }
     let tasks = env.claustre(&["task", "list", "--json"]).success().json();
@@ -111,7 +125,11 @@ fn a_daemon_killed_in_the_middle_loses_nothing_that_it_had_answered() {
         .collect();
     for number in answered {
         let title = format!("Task {number}");
-        assert_eq!(titles.iter().filter(|known| **known == title).count(), 1, "{title}");
+        assert_eq!(
+            titles.iter().filter(|known| **known == title).count(),
+            1,
+            "{title}"
+        );
     }
     let replayed = env.claustre(&["replay", "--json"]).success().json();
     assert_eq!(replayed["differences"], serde_json::json!([]));
@@ -132,5 +150,9 @@ fn a_store_of_a_newer_version_is_refused_and_left_alone() {
     assert_eq!(std::fs::read(&path).unwrap(), store);
     let doctor = env.claustre(&["doctor"]);
     assert_eq!(doctor.code, Some(1));
-    assert!(doctor.stdout.contains("it has format 999"), "{}", doctor.stdout);
+    assert!(
+        doctor.stdout.contains("it has format 999"),
+        "{}",
+        doctor.stdout
+    );
 }

@@ -183,8 +183,7 @@ impl Player {
 
     /// Says one step, and leaves time to see it.
     fn say(&self, step: &str) -> Result<(), CliError> {
-        self.ui
-            .raw(&crate::text::terminal_safe(step))?;
+        self.ui.raw(&crate::text::terminal_safe(step))?;
         if self.is_shown {
             thread::sleep(Duration::from_secs(1));
         }
@@ -330,8 +329,7 @@ impl Player {
                 task.project,
                 task.title
             );
-            self.ui
-                .raw(&crate::text::terminal_safe(&line))?;
+            self.ui.raw(&crate::text::terminal_safe(&line))?;
         }
         Ok(())
     }
