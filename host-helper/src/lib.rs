@@ -9,6 +9,7 @@ pub mod config;
 pub mod daemon;
 pub mod engine;
 pub mod fast;
+pub mod ids;
 pub mod launcher;
 pub mod paths;
 pub mod plugin_wasm;
