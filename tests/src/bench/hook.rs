@@ -96,9 +96,10 @@ fn without_a_daemon(
     floor: &Sample,
 ) -> Result<()> {
     let (mut bare, mut connected) = (Vec::new(), Vec::new());
-    for _ in 0..100 {
+    for turn in 0..100 {
+        let input = &inputs[turn % 2];
         bare.push(once(stage.env.command(&stage.claustre).arg("hook"), input)?);
-        connected.push(round_trip(stage, session, &inputs[turn % 2])?);
+        connected.push(round_trip(stage, session, input)?);
         std::thread::sleep(APART);
     }
     let (bare, connected) = (Sample::of(bare), Sample::of(connected));
