@@ -5,6 +5,7 @@
 mod completions;
 mod config;
 mod daemon;
+mod demo;
 mod doctor;
 pub mod error;
 mod inbox;
@@ -34,7 +35,7 @@ use claustre_protocol::{BUILD, request::Request};
 use serde::de::DeserializeOwned;
 
 use self::{error::CliError, ui::Ui};
-use crate::{client::Client, demo, paths::Paths};
+use crate::{client::Client, paths::Paths};
 
 /// Run many Claude Code sessions at once from a Zellij dashboard.
 ///

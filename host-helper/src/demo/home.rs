@@ -33,6 +33,7 @@ const END: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Who plays Claude Code.
+#[derive(Debug)]
 pub enum Agent {
     /// Claude Code itself, in PATH or named. It needs the user's HOME, where its login is.
     Real(Option<PathBuf>),

@@ -1,4 +1,4 @@
-//! `claustre demo`: the main story, played on a throw-away home with real parts.
+//! The demo: the main story, played on a throw-away home with real parts.
 //!
 //! This process prepares the [`home`], starts the player (itself once more, in the home's environment: see [`story`]) and
 //! shows Zellij. When Zellij ends, everything that ran in the home is ended and the home is removed.
@@ -8,9 +8,8 @@ mod story;
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use clap::Args;
-
-use self::home::{Agent, DemoHome};
+use self::home::DemoHome;
+pub use self::{home::Agent, story::play};
 use crate::{
     adapters::process::{ErrorOutput, Invocation, spawn_detached},
     cli::{error::CliError, ui::Ui},
@@ -21,69 +20,51 @@ use crate::{
 /// How long a story without a terminal may take in all; the player has shorter limits of its own.
 const HEADLESS_LIMIT: Duration = Duration::from_secs(45 * 60);
 
-#[derive(Debug, Args)]
-pub struct DemoArgs {
-    /// Play it without a terminal, and print where the tasks stand.
-    #[arg(long)]
-    headless: bool,
-    /// Leave its directory where it is.
-    #[arg(long)]
-    keep: bool,
-    /// Play it in this directory, which must be new or empty and have a short path.
-    #[arg(long, value_name = "DIR")]
-    home: Option<PathBuf>,
-    /// The Claude Code to use instead of the one in PATH. It works with your account.
-    #[arg(long, value_name = "PROGRAM", conflicts_with = "stand_in")]
-    claude: Option<PathBuf>,
-    /// A program that stands in for Claude Code; it gets a HOME of its own.
-    #[arg(long, value_name = "PROGRAM")]
-    stand_in: Option<PathBuf>,
-    /// Only play the story, in the home that the environment names.
-    #[arg(long, hide = true)]
-    play: bool,
+/// How the demo is wanted.
+#[derive(Debug)]
+pub struct Wanted {
+    /// In a terminal, with Zellij in front; otherwise unseen.
+    pub is_shown: bool,
+    /// Is the home left where it is?
+    pub keep: bool,
+    /// Where the home is made; none = a new directory below `/tmp`.
+    pub home: Option<PathBuf>,
+    /// Who plays Claude Code.
+    pub agent: Agent,
 }
 
-pub fn run(ui: Ui, args: DemoArgs) -> Result<(), CliError> {
-    if args.play {
-        return story::play(ui);
-    }
-    let agent = match (args.stand_in, args.claude) {
-        (Some(stand_in), _) => Agent::StandIn(absolute(stand_in)?),
-        (None, Some(claude)) => Agent::Real(Some(absolute(claude)?)),
-        (None, None) => Agent::Real(None),
-    };
-    let is_shown = !args.headless && ui.interactive && ui.width.is_some();
-    if is_shown && std::env::var_os("ZELLIJ").is_some() {
+/// Prepares, plays, ends and removes.
+///
+/// # Errors
+/// Something is missing, or the story did not come to its end; what was started is ended all the same.
+pub fn run(ui: Ui, wanted: Wanted) -> Result<(), CliError> {
+    if wanted.is_shown && std::env::var_os("ZELLIJ").is_some() {
         return Err(CliError::usage(
             "starting the demo: this terminal is inside Zellij, which would keep its keys to itself",
         )
         .with_hint("start it in a terminal of its own, or with --headless"));
     }
     // A terminal that goes away, or takes us for a job in the background, must not keep us from ending all.
-    let _signals = is_shown
+    let _signals = wanted
+        .is_shown
         .then(Signals::catch)
         .transpose()
         .map_err(|error| CliError::failed("catching signals", error))?;
-    let home = DemoHome::create(args.home, agent, is_shown)?;
+    let home = DemoHome::create(wanted.home, wanted.agent, wanted.is_shown)?;
     ui.say(&format!("the demo's home: {}", home.root().display()));
-    let played = if is_shown {
+    let played = if wanted.is_shown {
         show(ui, &home)
     } else {
         play_unseen(ui, &home)
     };
     let ended = home.end();
-    if args.keep {
+    if wanted.keep {
         ui.say(&format!("kept {}", home.root().display()));
     } else if ended.is_ok() {
         home.remove()?;
         ui.say(&format!("removed {}", home.root().display()));
     }
     played.and(ended)
-}
-
-fn absolute(path: PathBuf) -> Result<PathBuf, CliError> {
-    std::path::absolute(&path)
-        .map_err(|error| CliError::failed(&format!("finding {}", path.display()), error))
 }
 
 /// Plays behind a Zellij in this terminal, until that ends.
