@@ -44,7 +44,7 @@ use crate::{
         workspace::{GitWorkspace, WorkspaceSettings},
         zellij::{LinkEvent, LinkKey, Links, Zellij, ZellijMultiplexer, port::ZellijPort},
     },
-    config::Config,
+    config::{ClaudeMd, Config},
     engine::{
         Advanced, Engine, Order, Parts, ReaderPool, boot,
         effects::Effects,
@@ -422,6 +422,7 @@ fn workspace(paths: &Paths, config: &Config) -> GitWorkspace {
             .unwrap_or_else(|| paths.worktrees()),
         copy: config.worktrees.copy.clone(),
         symlink: config.worktrees.symlink.clone(),
+        brief_in_file: config.defaults.claude_md == ClaudeMd::File,
         ..WorkspaceSettings::new(paths)
     };
     GitWorkspace::new(Git::new(), settings, paths.claude_fragment())

@@ -208,6 +208,7 @@ impl Effects {
         };
         let said = self.scripts.setup(&around)?;
         let hooks = self.scripts.git_hooks(&around)?;
+        let brief = self.workspace.brief(repository.as_ref(), &worktree.path);
         let (reply, answer) = oneshot::channel();
         let plan = PlanOrder {
             session: id,
@@ -221,7 +222,7 @@ impl Effects {
             model: opened.model.clone(),
             effort: opened.effort.clone(),
             permission_mode: opened.permission_mode.clone(),
-            append_system_prompt: self.workspace.fragments(repository.as_ref()),
+            append_system_prompt: brief.prompt,
             env: hooks.env,
         };
         let ended = || PortError::passing("writing the launch plan: the daemon is ending");
@@ -233,7 +234,10 @@ impl Effects {
             .map_err(|_| ended())?;
         let foreseen = answer.blocking_recv().map_err(|_| ended())??;
         let mut notes = worktree.notes;
-        for note in said.into_iter().chain(hooks.notes).chain(foreseen) {
+        for note in [said, hooks.notes, brief.notes, foreseen]
+            .into_iter()
+            .flatten()
+        {
             // Scripts and hooks may have the same to say.
             if !notes.contains(&note) {
                 notes.push(note);
