@@ -233,8 +233,8 @@ impl Effects {
             })
             .map_err(|_| ended())?;
         let foreseen = answer.blocking_recv().map_err(|_| ended())??;
-        let mut notes = worktree.notes;
-        for note in [said, hooks.notes, brief.notes, foreseen]
+        let mut notes = Vec::new();
+        for note in [worktree.notes, said, hooks.notes, brief.notes, foreseen]
             .into_iter()
             .flatten()
         {
@@ -243,15 +243,26 @@ impl Effects {
                 notes.push(note);
             }
         }
-        Ok(vec![Command::Session(SessionCommand::ReportWorktree {
+        let mut commands = vec![Command::Session(SessionCommand::ReportWorktree {
             session: id,
             path: worktree.path.display().to_string(),
             branch: worktree.branch,
             base: worktree.base,
             base_commit: worktree.base_commit,
             reused: worktree.reused,
-            notes,
-        })])
+            notes: Vec::new(),
+        })];
+        // Each a line of its own in the timeline of the task, where they are looked for.
+        commands.extend(notes.into_iter().map(|text| {
+            Command::Task(claustre_domain::command::TaskCommand::Note {
+                task: opened.task,
+                session: Some(id),
+                source: "launch".into(),
+                level: claustre_protocol::status::LogLevel::Warn,
+                text,
+            })
+        }));
+        Ok(commands)
     }
 
     fn open_pane(&self, session: &Session) -> Ran {
