@@ -136,6 +136,16 @@ pub trait Workspace: Send + Sync {
     /// # Errors
     /// It is not on the allow-list.
     fn check_branch(&self, name: &str) -> Result<(), PortError>;
+    /// Is this base there to start from, in what the repository has now? Nothing is fetched.
+    ///
+    /// # Errors
+    /// It is not on the allow-list, or not there.
+    fn check_base(&self, repository: &std::path::Path, base: &str) -> Result<(), PortError>;
+    /// Foresees what [`Workspace::prepare`] would refuse, by looking only; what a fetch could still bring is not refused.
+    ///
+    /// # Errors
+    /// The base is missing, or the branch is checked out elsewhere.
+    fn check_start(&self, order: &WorktreeOrder) -> Result<(), PortError>;
     /// The branch a task gets that names none.
     fn branch_for(&self, title: &str, id: Uuid) -> String;
     /// Makes the worktree, or finds it made.

@@ -197,6 +197,25 @@ pub enum ConfigError {
     Shape(#[from] serde_json::Error),
 }
 
+impl ConfigError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Read { path, error } if error.kind() == io::ErrorKind::InvalidData => {
+                format!("write {} anew as UTF-8 text", path.display())
+            }
+            Self::Read { path, error } if error.kind() == io::ErrorKind::IsADirectory => {
+                format!("move {} away; a file belongs there", path.display())
+            }
+            Self::Read { path, .. } => format!("make {} readable for you", path.display()),
+            Self::Wrong(_) => {
+                "mend or remove what stands there; claustre config check looks again".to_owned()
+            }
+            Self::Shape(_) => "this is a bug of Claustre; please report it".to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} line {}: {}", self.file, self.line, self.what)

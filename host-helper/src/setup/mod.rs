@@ -28,6 +28,9 @@ use journal::{Entry, Journal};
 #[cfg(test)]
 mod tests;
 
+/// The layout that `claustre` starts Zellij with.
+pub const START_LAYOUT: &str = layout::START;
+
 /// The key that shows and hides the dashboard, where the user names none.
 pub const DEFAULT_KEY: &str = "Alt c";
 

@@ -22,7 +22,10 @@ use claustre_plugin::{
     msg::Msg,
     timers::{Purpose, Timers},
 };
-use claustre_protocol::{link::MESSAGE_TOGGLE, time::Timestamp};
+use claustre_protocol::{
+    link::{MESSAGE_SHOW, MESSAGE_TOGGLE},
+    time::Timestamp,
+};
 use ratatui_core::buffer::Buffer;
 use zellij_tile::prelude::*;
 
@@ -173,6 +176,10 @@ impl Shell {
 
     fn message(&mut self, message: PipeMessage) {
         match (&message.source, message.name.as_str()) {
+            (PipeSource::Cli(pipe), MESSAGE_SHOW) => {
+                self.show();
+                unblock_cli_pipe_input(pipe);
+            }
             (PipeSource::Cli(_), _) => self.pipe_line(message),
             (PipeSource::Keybind | PipeSource::Plugin(_), MESSAGE_TOGGLE) => self.toggle(),
             (PipeSource::Keybind | PipeSource::Plugin(_), _) => {}

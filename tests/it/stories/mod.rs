@@ -2,6 +2,7 @@
 
 mod hooks;
 mod killed_and_resumed;
+mod real_client;
 mod support;
 mod task_life;
 mod two_projects_three_tasks;

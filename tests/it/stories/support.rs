@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use claustre_tests::env::read_json_lines;
 use claustre_tests::wait::wait_for_value;
 use claustre_tests::{CommandResult, TestEnv, wait_for, zellij};
@@ -207,6 +208,32 @@ impl Machine {
             },
         );
         counted
+    }
+
+    /// From the moment the model called the tool to the moment the message was in the tables that everybody reads.
+    #[track_caller]
+    pub fn what_was_said_is_visible_within_a_second(&self, task: &str, message: &str) {
+        let time = |value: &Value| -> DateTime<Utc> { text(value).parse().unwrap() };
+        let transcript = self.transcript(task);
+        let called = transcript
+            .iter()
+            .find(|record| {
+                record["message"]["content"][0]["name"] == "mcp__claustre__claustre_status"
+                    && record["message"]["content"][0]["input"]["message"] == message
+            })
+            .unwrap_or_else(|| panic!("no call says {message:?}: {transcript:#?}"));
+        let updates = self.json(&["task", "log", task]);
+        let update = updates
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|update| text(&update["payload"]).contains(message))
+            .unwrap_or_else(|| panic!("no update says {message:?}: {updates:#}"));
+        let delay = time(&update["created_at"]) - time(&called["timestamp"]);
+        assert!(
+            delay.num_milliseconds() < 1000,
+            "{message:?} was visible after {delay}"
+        );
     }
 
     /// Nothing of ours shows in `git status`, in no worktree of a repository.

@@ -1,7 +1,6 @@
 //! Somebody with two repositories adds both, writes three tasks, launches them, answers what is asked, and finds the
 //! finished work in review. No Zellij is attached: the sessions run in one in the background.
 
-use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::support::{Machine, text, tool_results};
@@ -91,7 +90,7 @@ fn two_projects_three_tasks_one_approval_and_one_denial() {
         (&publish, "getting ready to publish"),
         (&notes, "writing the notes"),
     ] {
-        what_the_agent_said_was_visible_within_a_second(&machine, task, message);
+        machine.what_was_said_is_visible_within_a_second(task, message);
         machine.wait_session(task, "idle", "");
         machine.usage_is_the_transcript_s(task);
     }
@@ -116,30 +115,4 @@ fn two_projects_three_tasks_one_approval_and_one_denial() {
 
     machine.claustre(&["task", "done", &clean]);
     assert_eq!(machine.task_now(&clean)["task"]["status"], "done");
-}
-
-/// From the moment the model called the tool to the moment the message was in the tables that everybody reads.
-#[track_caller]
-fn what_the_agent_said_was_visible_within_a_second(machine: &Machine, task: &str, message: &str) {
-    let time = |value: &Value| -> DateTime<Utc> { text(value).parse().unwrap() };
-    let transcript = machine.transcript(task);
-    let called = transcript
-        .iter()
-        .find(|record| {
-            record["message"]["content"][0]["name"] == "mcp__claustre__claustre_status"
-                && record["message"]["content"][0]["input"]["message"] == message
-        })
-        .unwrap_or_else(|| panic!("no call says {message:?}: {transcript:#?}"));
-    let updates = machine.json(&["task", "log", task]);
-    let update = updates
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|update| text(&update["payload"]).contains(message))
-        .unwrap_or_else(|| panic!("no update says {message:?}: {updates:#}"));
-    let delay = time(&update["created_at"]) - time(&called["timestamp"]);
-    assert!(
-        delay.num_milliseconds() < 1000,
-        "{message:?} was visible after {delay}"
-    );
 }
