@@ -93,10 +93,12 @@ fn launch_last(machine: &Machine, terminal: &Terminal, task: &str) {
     });
 }
 
-/// Goes to the question once the dashboard knows of it.
+/// Goes from a finished task to the question, once the dashboard knows of it.
 #[track_caller]
 fn select_what_needs_me(terminal: &Terminal) {
     terminal.wait_for_text("▲ 1 needs you", PATIENCE);
+    terminal.send("3g");
+    terminal.wait_for_text("r review", PATIENCE);
     terminal.send("!");
     terminal.wait_for_text("y allow", PATIENCE);
 }
@@ -156,7 +158,8 @@ fn from_the_first_project_to_a_review_with_keys() {
     let tab = has_one_tab(&machine, &zellij, &clean);
     assert_eq!(active_tab(&zellij), home, "the focus stays");
     machine.wait_ask(&clean, "permission");
-    select_what_needs_me(terminal);
+    // It is the selected one: it was just launched.
+    terminal.wait_for_text("y allow", PATIENCE);
     terminal.send("y");
     machine.wait_task(&clean, "in_review");
     assert!(machine.worktree(&clean).join("asked.txt").exists());
