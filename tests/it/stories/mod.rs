@@ -2,6 +2,7 @@
 
 mod dashboard;
 mod demo;
+mod hooks;
 mod killed_and_resumed;
 mod real_client;
 mod support;
