@@ -5,9 +5,11 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use claustre::adapters::claude::plan::{LaunchPlan, PLAN_FILE, PLAN_VERSION};
+use claustre::fast::report::{Delivery, Patience, Reporter};
+use claustre_protocol::ids::SessionId;
 use serde_json::json;
 
-use super::fleet::Wanted;
+use super::fleet::{TOKEN, Wanted};
 use super::report::{Line, Report, Verdict};
 use super::sample::{Sample, megabytes};
 use super::stage::Stage;
@@ -15,6 +17,7 @@ use super::{Scale, dashboard, processes};
 use crate::wait::wait_for;
 
 const SETTLED: std::time::Duration = std::time::Duration::from_secs(20);
+const AFTERMATH: std::time::Duration = std::time::Duration::from_secs(12);
 
 /// Measures.
 pub fn run(report: &mut Report, scale: &Scale) -> Result<()> {
@@ -30,7 +33,15 @@ pub fn run(report: &mut Report, scale: &Scale) -> Result<()> {
     // With a dashboard that is hidden, as it is most of the time; without Zellij what remains is measured all the same.
     let zellij = dashboard::hidden(&stage);
     let mut launchers = Launchers::start(&stage)?;
+    // A client that never reported would be looked after; these have started and ended a turn, and sit there.
+    for session in &stage.fleet.sessions {
+        for event in ["SessionStart", "UserPromptSubmit", "Stop"] {
+            report_hook(&stage, *session, event)?;
+        }
+    }
     stage.settle()?;
+    // What follows from a turn's end (a count of the worktree, the dashboard's last update) is over after this.
+    std::thread::sleep(AFTERMATH);
 
     let daemon = stage.status()?.pid;
     let children = processes::descendants(daemon);
@@ -121,6 +132,21 @@ pub fn run(report: &mut Report, scale: &Scale) -> Result<()> {
     memory(report, &launched);
     drop(zellij);
     launchers.end();
+    Ok(())
+}
+
+fn report_hook(stage: &Stage, session: SessionId, event: &str) -> Result<()> {
+    let input = json!({"session_id": uuid::Uuid::new_v4(), "transcript_path": "/nonexistent/t.jsonl", "source": "startup",
+        "cwd": stage.env.home(), "permission_mode": "default", "hook_event_name": event, "prompt": "do it",
+        "stop_hook_active": false});
+    let reporter = Reporter::new(stage.paths.clone(), session, TOKEN.to_owned(), "hook");
+    let line = reporter.line_of_json("hook", &input.to_string());
+    let delivery = reporter.deliver(&line, &Patience::Deadline);
+    // What is late goes to the spool, and the daemon takes it from there.
+    ensure!(
+        matches!(delivery, Delivery::Taken(_) | Delivery::Missed),
+        "a report came to {delivery:?}"
+    );
     Ok(())
 }
 
