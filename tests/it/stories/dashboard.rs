@@ -62,6 +62,7 @@ fn open_dashboard(terminal: &Terminal) {
 /// Writes a task with the form and returns its id.
 #[track_caller]
 fn write_task(machine: &Machine, terminal: &Terminal, prompt: &str) -> String {
+    terminal.wait_for_text("n new task", PATIENCE);
     terminal.send("n");
     terminal.wait_for_text("New task · shop", PATIENCE);
     terminal.send(prompt);
@@ -220,6 +221,12 @@ fn detached_attached_twice_and_reloaded_nothing_is_lost_or_done_twice() {
 
     // Detached: what is launched meanwhile works, and gets its tab when somebody is back.
     let asking = machine.task("shop", "Ask first", &[]);
+    zellij.terminal.send("q");
+    zellij
+        .terminal
+        .wait_until("the dashboard to be gone", PATIENCE, |screen| {
+            !screen.contains("┌ Projects")
+        });
     zellij.detach();
     machine.claustre(&["task", "launch", &asking]);
     machine.wait_ask(&asking, "permission");
@@ -228,6 +235,7 @@ fn detached_attached_twice_and_reloaded_nothing_is_lost_or_done_twice() {
 
     // Two clients see the same, and one action is one action.
     let second = zellij.attach(120, 40);
+    second.wait_for_text("shop:task/ask-first", PATIENCE);
     attached.send(TOGGLE);
     attached.wait_for_text("┌ Projects", PATIENCE);
     second.wait_for_text("┌ Projects", PATIENCE);
