@@ -16,7 +16,10 @@ use claustre_protocol::{
     link::{Instance, MESSAGE_SHOW, ToPlugin},
     request::Request,
 };
-use tokio::sync::{broadcast::error::RecvError, mpsc};
+use tokio::{
+    sync::{broadcast::error::RecvError, mpsc},
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -81,6 +84,9 @@ pub fn show(zellij: &Zellij, session: String) {
     });
 }
 
+/// How long a change of telemetry alone waits for an event to go with.
+const LIVE_PAUSE: Duration = Duration::from_millis(250);
+
 /// How long the plugin may take: without the permission it asks for it does not answer at all.
 const SHOW_LIMIT: Duration = Duration::from_secs(5);
 
@@ -110,6 +116,7 @@ impl Dashboards {
     pub async fn draw_changes(&self, stop: CancellationToken) {
         let mut advanced = self.engine.subscribe();
         let mut live = self.engine.live.watch();
+        let mut live_due: Option<Instant> = None;
         loop {
             let mut changed = Vec::new();
             let mut is_behind = false;
@@ -120,7 +127,15 @@ impl Dashboards {
                     Err(RecvError::Lagged(_)) => is_behind = true,
                     Err(RecvError::Closed) => return,
                 },
-                told = live.changed() => if told.is_err() { return },
+                told = live.changed(), if live_due.is_none() => {
+                    if told.is_err() {
+                        return;
+                    }
+                    // Ages and counters can wait: the event they come with must find the way free.
+                    live_due = Some(Instant::now() + LIVE_PAUSE);
+                    continue;
+                }
+                () = sleep_until(live_due.unwrap_or_else(Instant::now)), if live_due.is_some() => {}
             }
             // What came meanwhile goes out together.
             loop {
@@ -139,6 +154,8 @@ impl Dashboards {
             }
             changed.sort_unstable();
             changed.dedup();
+            live_due = None;
+            live.mark_unchanged();
             let seen = self.engine.live.take_changed();
             let (engine, capacity) = (self.engine.clone(), self.capacity);
             let drawn = self
