@@ -15,7 +15,7 @@ use claustre_domain::{
 use claustre_protocol::{
     ids::{MessageId, SessionId},
     rpc::Fault,
-    status::{ClaudeStatus, Reason, TaskStatus},
+    status::{ClaudeStatus, TaskStatus},
     time::Timestamp,
 };
 use tokio::sync::oneshot;
@@ -454,13 +454,8 @@ impl Effects {
         let Some(pane) = session.pane.get().map(facts) else {
             return later(2_000, "it has no pane yet");
         };
-        let standing = session.status();
         // While a dialog is open an Enter would accept it; a busy client would take the text in the middle of its turn.
-        let ready = standing.status == ClaudeStatus::Idle
-            && session.asks.is_empty()
-            && session.running_client().is_some()
-            && standing.reason != Some(Reason::Exited);
-        if !ready {
+        if !session.takes_prompts() {
             return later(15_000, "the client is not ready for a prompt");
         }
         let mut typed = Vec::new();

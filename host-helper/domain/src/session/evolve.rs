@@ -183,6 +183,26 @@ impl Session {
         self.client.get().copied().flatten()
     }
 
+    /// Does its client wait for a prompt, with nothing else on its screen? What was typed anywhere else would go to a shell or
+    /// answer a dialog.
+    pub fn takes_prompts(&self) -> bool {
+        let standing = self.status();
+        self.is_open()
+            && standing.status == ClaudeStatus::Idle
+            && self.asks.is_empty()
+            && !matches!(
+                standing.reason,
+                Some(
+                    Reason::Exited
+                        | Reason::Crashed
+                        | Reason::Lost
+                        | Reason::LaunchFailed
+                        | Reason::Dialog
+                        | Reason::Closed
+                )
+            )
+    }
+
     /// What it used for all its tasks.
     pub fn usage_total(&self) -> UsageTotals {
         self.usage

@@ -84,11 +84,9 @@ pub fn react(world: &dyn World, recorded: &Recorded) -> Vec<Effect> {
 
 /// The oldest waiting message, while the client waits for a prompt.
 fn next_message(world: &dyn World, session: SessionId) -> Vec<Effect> {
-    let ready = world.session(session).is_some_and(|known| {
-        known.is_open()
-            && known.status().status == ClaudeStatus::Idle
-            && known.running_client().is_some()
-    });
+    let ready = world
+        .session(session)
+        .is_some_and(|known| known.takes_prompts());
     if !ready {
         return Vec::new();
     }
