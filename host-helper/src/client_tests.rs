@@ -124,10 +124,8 @@ fn a_daemon_that_cannot_start_is_said_with_its_reason() {
         )
     })
     .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "starting the daemon: it ended at once: running the daemon: why"
-    );
+    assert_eq!(error.to_string(), "starting the daemon: why");
+    assert_eq!(error.hint().as_deref(), Some("do"));
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub struct Agents {
     /// Answers requests.
     pub api: Arc<Api>,
     /// Is this the session's token?
-    pub is_token: Arc<dyn Fn(SessionId, &str) -> bool + Send + Sync>,
+    pub is_token: super::IsToken,
 }
 
 impl Agents {

@@ -22,7 +22,10 @@ use claustre_plugin::{
     msg::Msg,
     timers::{Purpose, Timers},
 };
-use claustre_protocol::{link::{MESSAGE_SHOW, MESSAGE_TOGGLE}, time::Timestamp};
+use claustre_protocol::{
+    link::{MESSAGE_SHOW, MESSAGE_TOGGLE},
+    time::Timestamp,
+};
 use ratatui_core::buffer::Buffer;
 use zellij_tile::prelude::*;
 

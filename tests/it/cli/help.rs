@@ -49,7 +49,7 @@ fn completions_are_made_for_every_shell() {
         }
         if shell == "bash" {
             let file = env.write("complete.sh", &script);
-            env.run(env.command("sh").args(["-n", file.to_str().unwrap()]))
+            env.run(env.command("bash").args(["-n", file.to_str().unwrap()]))
                 .success();
         }
     }
@@ -63,10 +63,7 @@ fn help_is_reached_in_every_way_and_mistakes_point_to_it() {
     assert_eq!(by_option, by_command);
     let mut said = super::transcript::Transcript::new(&env);
     for arguments in [
-        &["--help"][..],
-        &["task", "--help"],
-        &["task", "add", "--help"],
-        &["tsak"],
+        &["tsak"][..],
         &["task", "lst"],
         &["task", "add"],
         &["task", "list", "--status", "nosuch"],

@@ -7,12 +7,16 @@ use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn shop() -> Option<TestEnv> {
+/// A project, and what the client will do. The script comes first: the daemon hands on the environment that it was started with.
+fn shop(script: Option<&Value>) -> Option<TestEnv> {
     let program = zellij::binary()
         .inspect_err(|why| eprintln!("skipped: {why}"))
         .ok()?;
     let env = TestEnv::new();
     env.install("zellij", &program);
+    if let Some(script) = script {
+        env.claude_script(script);
+    }
     let shop = env.git_repo("shop");
     env.claustre_in(&shop, &["project", "add", "shop"])
         .success();
@@ -28,8 +32,10 @@ fn prompt_of(start: &Value) -> String {
 
 #[test]
 fn a_megabyte_from_a_file_or_standard_input_arrives_whole() {
-    let Some(env) = shop() else { return };
-    let text = format!("-first line\n{}\nlast line", "word 漢字 ".repeat(80_000));
+    let Some(env) = shop(None) else {
+        return;
+    };
+    let text = format!("-first line\n{}\nlast line", "word 漢字 ".repeat(90_000));
     assert!(text.len() > 1_000_000);
     let file = env.write("prompt.md", &text);
     let file = file.to_str().unwrap();
@@ -73,7 +79,9 @@ fn a_megabyte_from_a_file_or_standard_input_arrives_whole() {
 
 #[test]
 fn a_prompt_that_begins_with_a_dash_is_a_prompt() {
-    let Some(env) = shop() else { return };
+    let Some(env) = shop(None) else {
+        return;
+    };
     let text = "--dangerously-skip-permissions $(touch owned) `touch owned` ; \"'";
     env.claustre(&["task", "add", "shop", "-", "-d", text, "--launch"])
         .success();
@@ -115,13 +123,15 @@ const EVIL: &str = "a\u{1b}]52;c;ZXZpbA==\u{7}b\u{1b}[2Jc\u{9b}31md\u{1b}]0;owne
 
 #[test]
 fn control_sequences_reach_neither_the_terminal_nor_the_store() {
-    let Some(env) = shop() else { return };
     let evil = EVIL.replace('\0', "");
-    env.claude_script(&json!({"turns": [{"steps": [
+    let script = json!({"turns": [{"steps": [
         {"mcp": {"tool": "claustre_status", "arguments": {"state": "working", "message": format!("says {EVIL}")}}},
         {"mcp": {"tool": "claustre_log", "arguments": {"level": "warn", "message": format!("logs {EVIL}")}}},
         {"mcp": {"tool": "claustre_ask", "arguments": {"question": format!("asks {EVIL}"), "options": [EVIL]}}},
-        {"say": "waiting"}]}]}));
+        {"say": "waiting"}]}]});
+    let Some(env) = shop(Some(&script)) else {
+        return;
+    };
     let title = format!("title {evil}");
     env.claustre(&[
         "task",
@@ -138,9 +148,9 @@ fn control_sequences_reach_neither_the_terminal_nor_the_store() {
     env.claustre(&["project", "edit", "shop", "--goal", &evil, "--owner", &evil])
         .success();
     let name = "title abcdefghi";
-    wait_for("the agent to have spoken", PATIENCE, || {
+    wait_for("the agent to have asked", PATIENCE, || {
         let log = env.claustre(&["task", "log", name]).stdout;
-        log.contains("logs abcdefghi")
+        log.contains("asks abcdefghi")
     });
     env.claustre(&["task", "send", name, &evil]).success();
     let mut printed = String::new();
@@ -177,12 +187,16 @@ fn control_sequences_reach_neither_the_terminal_nor_the_store() {
         env.claustre(&["daemon", "status"]).code == Some(4)
     });
     let store = std::fs::read(env.claustre_home().join("claustre.db")).unwrap();
-    for word in ["\u{1b}]52", "ZXZpbA", "\\u001b", "\u{202e}"] {
+    for word in ["\u{1b}", "\u{202e}", "\u{200b}"] {
+        let mut places = (0..store.len()).filter(|at| store[*at..].starts_with(word.as_bytes()));
         assert!(
-            !store
-                .windows(word.len())
-                .any(|bytes| bytes == word.as_bytes()),
+            // A lone byte of a number may be 27; what obeys is followed by a bracket.
+            !places.any(|at| word.len() > 1 || matches!(store.get(at + 1), Some(b'[' | b']'))),
             "{word:?} is in the store"
         );
     }
+    // What a tool is asked to do is shown as it is, with its control characters spelled out: never as JSON that would become one.
+    let text = String::from_utf8_lossy(&store);
+    let spelled = regex_lite::Regex::new(r"[^\\]\\u(001b|202e|009b)").unwrap();
+    assert!(!spelled.is_match(&text), "{:?}", spelled.find(&text));
 }

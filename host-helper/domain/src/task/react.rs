@@ -29,9 +29,10 @@ pub fn react(world: &dyn World, recorded: &Recorded) -> Vec<Effect> {
         return Vec::new();
     };
     let title = known.title.value();
+    let status = to.word().replace('_', " ");
     let text = match reason {
-        Some(reason) => format!("{title}: {} ({reason})", to.word()),
-        None => format!("{title}: {}", to.word()),
+        Some(reason) => format!("{title}: {status} ({reason})"),
+        None => format!("{title}: {status}"),
     };
     let mut effects = vec![Effect::Notify {
         session: known.active_session(),
