@@ -4,14 +4,13 @@
 //! Nothing is printed outside `render`: standard output also carries the host calls.
 
 mod actions;
-mod events;
 mod home;
+mod host;
 mod link_io;
 
 use std::{
     collections::{BTreeMap, VecDeque},
     io::Write as _,
-    path::PathBuf,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -21,27 +20,34 @@ use claustre_plugin::{
     model::Model,
     msg::Msg,
     timers::{Purpose, Timers},
+    zellij::{
+        PaneId,
+        command::permission,
+        event::{Event, PipeMessage, PipeSource, kind},
+    },
 };
 use claustre_protocol::{link::MESSAGE_TOGGLE, time::Timestamp};
 use ratatui_core::buffer::Buffer;
-use zellij_tile::prelude::*;
 
 use home::Home;
+use host::*;
+
+pub use host::start;
 
 /// Least milliseconds between two frames: 20 a second, the first of a burst at once.
 const FRAME_MILLIS: u64 = 50;
 
 /// What the plugin may do in Zellij; `claustre setup` grants the same list beforehand.
-const PERMISSIONS: [PermissionType; 9] = [
-    PermissionType::ReadApplicationState,
-    PermissionType::ChangeApplicationState,
-    PermissionType::RunCommands,
-    PermissionType::OpenTerminalsOrPlugins,
-    PermissionType::WriteToStdin,
-    PermissionType::ReadCliPipes,
-    PermissionType::ReadPaneContents,
-    PermissionType::RunActionsAsUser,
-    PermissionType::WriteToClipboard,
+const PERMISSIONS: [u64; 9] = [
+    permission::READ_APPLICATION_STATE,
+    permission::CHANGE_APPLICATION_STATE,
+    permission::RUN_COMMANDS,
+    permission::OPEN_TERMINALS_OR_PLUGINS,
+    permission::WRITE_TO_STDIN,
+    permission::READ_CLI_PIPES,
+    permission::READ_PANE_CONTENTS,
+    permission::RUN_ACTIONS_AS_USER,
+    permission::WRITE_TO_CLIPBOARD,
 ];
 
 /// What came before the permissions were granted.
@@ -60,7 +66,7 @@ pub struct Shell {
     ids: Identity,
     session: Option<String>,
     /// The user's shell; empty where Zellij does not say.
-    shell: PathBuf,
+    shell: String,
     link: Link,
     model: Model,
     buffer: Buffer,
@@ -71,35 +77,31 @@ pub struct Shell {
     home: Home,
 }
 
-impl ZellijPlugin for Shell {
+/// What Zellij calls.
+impl Shell {
     fn load(&mut self, configuration: BTreeMap<String, String>) {
         self.configuration = configuration;
         self.started = Some(Instant::now());
-        let ids = get_plugin_ids();
-        self.ids = Identity {
-            plugin_id: ids.plugin_id,
-            client_id: ids.client_id,
-            server_pid: ids.zellij_pid,
-        };
+        self.ids = get_plugin_ids();
         self.link = Link::new(self.ids);
         subscribe(&[
-            EventType::Key,
-            EventType::Mouse,
-            EventType::PastedText,
-            EventType::Timer,
-            EventType::Visible,
-            EventType::ModeUpdate,
-            EventType::InitialKeybinds,
-            EventType::PermissionRequestResult,
-            EventType::PaneClosed,
-            EventType::TabUpdate,
+            kind::KEY,
+            kind::MOUSE,
+            kind::PASTED_TEXT,
+            kind::TIMER,
+            kind::VISIBLE,
+            kind::MODE_UPDATE,
+            kind::INITIAL_KEYBINDS,
+            kind::PERMISSION_REQUEST_RESULT,
+            kind::PANE_CLOSED,
+            kind::TAB_UPDATE,
         ]);
         request_permission(&PERMISSIONS);
     }
 
     fn update(&mut self, event: Event) -> bool {
-        if let Event::PermissionRequestResult(status) = event {
-            return self.permission(status);
+        if let Event::Permission(granted) = event {
+            return self.permission(granted);
         }
         if !self.granted {
             self.early.push_back(Early::Event(event));
@@ -118,8 +120,8 @@ impl ZellijPlugin for Shell {
         self.settle()
     }
 
-    fn render(&mut self, rows: usize, columns: usize) {
-        let size = (narrow(columns), narrow(rows));
+    fn render(&mut self, rows: u16, columns: u16) {
+        let size = (columns, rows);
         if !self.granted {
             show("claustre waits for Zellij's permission (y)");
             return;
@@ -152,60 +154,74 @@ impl Shell {
         })
     }
 
-    fn permission(&mut self, status: PermissionStatus) -> bool {
-        match status {
-            PermissionStatus::Granted if !self.granted => {
-                self.granted = true;
-                self.step_back();
-                self.timers.set(Purpose::Bootstrap, self.now());
-                while let Some(early) = self.early.pop_front() {
-                    match early {
-                        Early::Event(event) => self.event(event),
-                        Early::Pipe(message) => self.message(message),
-                    }
+    fn permission(&mut self, granted: bool) -> bool {
+        if granted && !self.granted {
+            self.granted = true;
+            self.step_back();
+            self.timers.set(Purpose::Bootstrap, self.now());
+            while let Some(early) = self.early.pop_front() {
+                match early {
+                    Early::Event(event) => self.event(event),
+                    Early::Pipe(message) => self.message(message),
                 }
-                self.run_due_timers();
-                self.settle()
             }
-            PermissionStatus::Granted | PermissionStatus::Denied => true,
+            self.run_due_timers();
+            self.settle()
+        } else {
+            true
         }
     }
 
     fn message(&mut self, message: PipeMessage) {
         match (&message.source, message.name.as_str()) {
             (PipeSource::Cli(_), _) => self.pipe_line(message),
-            (PipeSource::Keybind | PipeSource::Plugin(_), MESSAGE_TOGGLE) => self.toggle(),
-            (PipeSource::Keybind | PipeSource::Plugin(_), _) => {}
+            (PipeSource::Keybind | PipeSource::Plugin, MESSAGE_TOGGLE) => self.toggle(),
+            (PipeSource::Keybind | PipeSource::Plugin, _) => {}
         }
     }
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Timer(_) => self.run_due_timers(),
+            Event::Timer => self.run_due_timers(),
             Event::Visible(visible) => self.on_screen(visible),
-            Event::ModeUpdate(mode) => {
-                if let Some(name) = mode.session_name.filter(|name| !name.is_empty()) {
+            Event::Mode {
+                session,
+                shell,
+                palette,
+            } => {
+                if let Some(name) = session.filter(|name| !name.is_empty()) {
                     self.session = Some(name);
                 }
-                if let Some(shell) = mode.shell {
+                if let Some(shell) = shell {
                     self.shell = shell;
                 }
-                self.tell(Msg::Theme(events::palette(&mode.style.colors)));
+                self.tell(Msg::Theme(palette));
             }
             Event::PaneClosed(PaneId::Terminal(pane)) => {
                 let effects = self.link.pane_closed(pane);
                 self.link_effects(effects);
             }
-            // Tabs come and go with clients too.
-            Event::TabUpdate(_) if self.link.is_up() => self.check_client(),
-            other => {
-                if let Some(msg) = events::message(&other) {
-                    // Only what is on the screen gets keys, however it came there.
-                    self.on_screen(true);
-                    self.tell(msg);
+            // Tabs are told anew when clients come and go, too.
+            Event::Tabs(tabs) => {
+                self.home.tab = self
+                    .home
+                    .tab
+                    .filter(|home| tabs.iter().any(|tab| tab.tab_id == *home));
+                if self.link.is_up() {
+                    self.check_client();
                 }
             }
+            Event::Key(key) => self.input(Msg::Key(key)),
+            Event::Mouse(mouse) => self.input(Msg::Mouse(mouse)),
+            Event::Pasted(text) => self.input(Msg::Pasted(text)),
+            Event::Permission(_) | Event::PaneClosed(PaneId::Plugin(_)) | Event::Other => {}
         }
+    }
+
+    /// Only what is on the screen gets keys, however it came there.
+    fn input(&mut self, msg: Msg) {
+        self.on_screen(true);
+        self.tell(msg);
     }
 
     /// Gives the dashboard a message and carries out what it wants.
@@ -227,7 +243,7 @@ impl Shell {
                 .timers
                 .add(Purpose::Tick, self.now().saturating_add(millis)),
             Effect::OpenUrl(url) => actions::open_url(&url),
-            Effect::Copy(text) => copy_to_clipboard(text),
+            Effect::Copy(text) => copy_to_clipboard(&text),
         }
     }
 
@@ -295,10 +311,6 @@ fn show(frame: &str) {
     if stdout.write_all(frame.as_bytes()).is_ok() {
         stdout.flush().ok();
     }
-}
-
-fn narrow(cells: usize) -> u16 {
-    u16::try_from(cells).unwrap_or(u16::MAX)
 }
 
 fn wall_clock() -> Timestamp {

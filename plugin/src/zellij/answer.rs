@@ -115,6 +115,15 @@ pub fn session(bytes: &[u8]) -> Option<Session> {
     Some(session)
 }
 
+/// The tabs of a message that lists them.
+pub(super) fn tabs(value: Value<'_>) -> Vec<TabInfo> {
+    value
+        .fields()
+        .filter(|(field, _)| *field == 1)
+        .map(|(_, tab)| tab_info(tab))
+        .collect()
+}
+
 fn tab_info(value: Value<'_>) -> TabInfo {
     let mut tab = TabInfo::default();
     for (field, value) in value.fields() {

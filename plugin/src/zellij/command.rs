@@ -102,10 +102,7 @@ pub fn open_background_pane(program: &str, arguments: &[String], directory: &str
         .fold(Message::new().text(1, program), |command, argument| {
             command.text(2, argument)
         });
-    named(90).message(
-        66,
-        &Message::new().message(1, &command.text(3, directory)),
-    )
+    named(90).message(66, &Message::new().message(1, &command.text(3, directory)))
 }
 
 /// Types bytes into a pane.
@@ -115,20 +112,20 @@ pub fn write_to_pane(pane: PaneId, bytes: &[u8]) -> Message {
 
 /// Moves panes into a new tab without moving the focus; the answer says which.
 pub fn break_panes_to_new_tab(panes: &[PaneId], name: &str) -> Message {
-    let content = panes
-        .iter()
-        .fold(Message::new(), |content, pane| content.message(1, &id(*pane)));
+    let content = panes.iter().fold(Message::new(), |content, pane| {
+        content.message(1, &id(*pane))
+    });
     named(108).message(84, &content.text(3, name))
 }
 
 /// Gives a floating pane its place and size, in percent of the screen.
 pub fn place_floating_pane(pane: PaneId, left: u64, top: u64, width: u64, height: u64) -> Message {
-    let coordinates = [left, top, width, height]
-        .into_iter()
-        .zip(1..)
-        .fold(Message::new(), |coordinates, (percent, field)| {
+    let coordinates = [left, top, width, height].into_iter().zip(1..).fold(
+        Message::new(),
+        |coordinates, (percent, field)| {
             coordinates.message(field, &Message::new().number(1, 1).number(2, percent))
-        });
+        },
+    );
     let one = Message::new()
         .message(1, &id(pane))
         .message(2, &coordinates);
@@ -142,10 +139,7 @@ pub fn read_pane(pane: PaneId) -> Message {
 
 /// Shows the plugin of this alias, floating, in the tab that has the focus.
 pub fn launch_or_focus(alias: &str) -> Message {
-    let plugin = Message::new()
-        .text(1, alias)
-        .number(2, 1)
-        .number(4, 1);
+    let plugin = Message::new().text(1, alias).number(2, 1).number(4, 1);
     let action = Message::new().number(1, 53).message(25, &plugin);
     named(164).message(114, &Message::new().message(1, &action))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     PaneId,
+    answer::{self, TabInfo},
     wire::{Fields, Value},
 };
 use crate::msg::{Colour, Key, KeyCode, Mouse, Palette};
@@ -44,8 +45,8 @@ pub enum Event {
         /// The dashboard's few colours out of the user's theme.
         palette: Palette,
     },
-    /// Tabs came, went or changed.
-    Tabs,
+    /// Tabs came, went or changed; all that there are.
+    Tabs(Vec<TabInfo>),
     /// A key that the dashboard may know.
     Key(Key),
     /// The mouse did something that means something to the dashboard.
@@ -73,7 +74,7 @@ pub fn event(bytes: &[u8]) -> Event {
     };
     match field {
         2 => mode(value.fields()),
-        3 => Event::Tabs,
+        3 => Event::Tabs(answer::tabs(value)),
         5 => key(value.fields()).map_or(Event::Other, Event::Key),
         6 => mouse(value.fields()).map_or(Event::Other, Event::Mouse),
         7 => Event::Timer,
@@ -151,7 +152,13 @@ pub fn configuration(bytes: &[u8]) -> BTreeMap<String, String> {
     let mut entries = BTreeMap::new();
     for (field, entry) in Fields(bytes) {
         if field == 1 {
-            let text = |field| entry.fields().get(field).map(Value::text).unwrap_or_default();
+            let text = |field| {
+                entry
+                    .fields()
+                    .get(field)
+                    .map(Value::text)
+                    .unwrap_or_default()
+            };
             entries.insert(text(1), text(2));
         }
     }
@@ -173,7 +180,11 @@ fn key(fields: Fields<'_>) -> Option<Key> {
             (3, character) => code = char::from_u32(character.small()).map(KeyCode::Char),
             (1 | 4, Value::Number(number)) => modifier(number),
             // Several in one field, each in one byte.
-            (4, Value::Bytes(numbers)) => numbers.iter().copied().map(u64::from).for_each(&mut modifier),
+            (4, Value::Bytes(numbers)) => numbers
+                .iter()
+                .copied()
+                .map(u64::from)
+                .for_each(&mut modifier),
             _ => {}
         }
     }
