@@ -57,8 +57,13 @@ pub enum ClientError {
         own: &'static str,
     },
     /// The daemon could not be started.
-    #[error("starting the daemon: {0}")]
-    Start(String),
+    #[error("starting the daemon: {why}")]
+    Start {
+        /// Why not.
+        why: String,
+        /// What it said itself that one could do about it.
+        hint: Option<String>,
+    },
     /// The connection ended in the middle.
     #[error("talking to the daemon: {0}")]
     Lost(io::Error),
@@ -81,9 +86,9 @@ impl ClientError {
         match self {
             Self::Stuck { .. } | Self::Version { .. } => Some("claustre daemon restart".to_owned()),
             Self::Unreachable { .. } => Some("claustre daemon start".to_owned()),
-            Self::Start(_) => {
-                Some("claustre doctor says what is wrong; the daemon's log is in logs/".to_owned())
-            }
+            Self::Start { hint, .. } => Some(hint.clone().unwrap_or_else(|| {
+                "claustre doctor says what is wrong; the daemon's log is in logs/".to_owned()
+            })),
             Self::Lost(_) => Some("claustre daemon status says whether it still runs".to_owned()),
             Self::Answer { .. } => None,
             Self::Fault(fault) => fault.hint().map(str::to_owned),
@@ -195,8 +200,9 @@ impl Client {
             Err(ClientError::Unreachable { .. }) => {}
             other => return other,
         }
-        make_private(&paths.run()).map_err(|error| {
-            ClientError::Start(format!("creating {}: {error}", paths.run().display()))
+        make_private(&paths.run()).map_err(|error| ClientError::Start {
+            why: format!("creating {}: {error}", paths.run().display()),
+            hint: Some("set CLAUSTRE_HOME to a directory that you can write".to_owned()),
         })?;
         let Some(_lock) = take_startup_lock(paths)? else {
             // Whoever starts it had time enough: look once more, then say who holds what.
@@ -321,8 +327,7 @@ impl Client {
 /// Takes the lock of whoever starts the daemon; none where somebody else keeps it for too long.
 fn take_startup_lock(paths: &Paths) -> Result<Option<File>, ClientError> {
     let path = paths.startup_lock();
-    let failed =
-        |error: io::Error| ClientError::Start(format!("locking {}: {error}", path.display()));
+    let failed = |error: io::Error| not_started(format!("locking {}: {error}", path.display()));
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -352,7 +357,7 @@ fn stuck(paths: &Paths, error: ClientError) -> ClientError {
     if !is_held(&lock) {
         return match error {
             ClientError::Unreachable { why } => {
-                ClientError::Start(format!("it was started but does not answer ({why})"))
+                not_started(format!("it was started but does not answer ({why})"))
             }
             error => error,
         };
@@ -395,17 +400,29 @@ fn is_alive(pid: u32) -> bool {
 fn ended_at_once(paths: &Paths) -> ClientError {
     let output = fs::read(paths.logs().join(OUTPUT)).unwrap_or_default();
     let output = String::from_utf8_lossy(&output);
-    let last = output
-        .lines()
-        .rev()
-        .find(|line| !line.trim().is_empty() && !line.starts_with("hint: "));
-    ClientError::Start(match last {
-        Some(line) => format!(
-            "it ended at once: {}",
-            line.strip_prefix("error: ").unwrap_or(line)
-        ),
-        None => "it ended at once and said nothing".to_owned(),
-    })
+    // Others may have written before it; its own last words are the last error and the hint behind it.
+    let mut last = None;
+    let mut hint = None;
+    for line in output.lines().filter(|line| !line.trim().is_empty()) {
+        match line.strip_prefix("hint: ") {
+            Some(text) => hint = Some(text.to_owned()),
+            None => {
+                last = Some(line.strip_prefix("error: ").unwrap_or(line));
+                hint = None;
+            }
+        }
+    }
+    ClientError::Start {
+        why: match last {
+            Some(line) => format!("it ended at once: {line}"),
+            None => "it ended at once and said nothing".to_owned(),
+        },
+        hint,
+    }
+}
+
+fn not_started(why: String) -> ClientError {
+    ClientError::Start { why, hint: None }
 }
 
 /// The program that runs now, or what was installed in its place since.
@@ -427,7 +444,7 @@ const OUTPUT: &str = "daemon.out";
 
 /// Starts the daemon as a program of its own that outlives us.
 fn start_daemon(paths: &Paths) -> Result<u32, ClientError> {
-    let failed = |why: String| ClientError::Start(why);
+    let failed = not_started;
     let program =
         own_program().map_err(|error| failed(format!("finding this program: {error}")))?;
     let logs = paths.logs();

@@ -105,7 +105,7 @@ fn many_clients_start_one_daemon() {
 fn a_daemon_that_cannot_start_is_said_with_its_reason() {
     let (_directory, paths) = home();
     let error =
-        Client::connect_or_start_with(&paths, "cli", &|| Err(ClientError::Start("no disk".into())));
+        Client::connect_or_start_with(&paths, "cli", &|| Err(not_started("no disk".into())));
     assert_eq!(
         error.unwrap_err().to_string(),
         "starting the daemon: no disk"

@@ -85,6 +85,10 @@ impl Paths {
     pub fn hooks(&self) -> PathBuf {
         self.home.join("hooks")
     }
+    /// What was trusted of which repository; 0700.
+    pub fn trust(&self) -> PathBuf {
+        self.home.join("trust")
+    }
     /// Sockets and locks; 0700.
     pub fn run(&self) -> PathBuf {
         self.home.join("run")

@@ -105,7 +105,7 @@ pub struct RemovalFacts {
 }
 
 /// How a worktree differs from what it started from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct DiffFacts {
     /// Files.
     pub files: u32,
@@ -127,6 +127,16 @@ pub trait Workspace: Send + Sync {
     /// # Errors
     /// It is not on the allow-list.
     fn check_branch(&self, name: &str) -> Result<(), PortError>;
+    /// Is this base there to start from, in what the repository has now? Nothing is fetched.
+    ///
+    /// # Errors
+    /// It is not on the allow-list, or not there.
+    fn check_base(&self, repository: &std::path::Path, base: &str) -> Result<(), PortError>;
+    /// Foresees what [`Workspace::prepare`] would refuse, by looking only; what a fetch could still bring is not refused.
+    ///
+    /// # Errors
+    /// The base is missing, or the branch is checked out elsewhere.
+    fn check_start(&self, order: &WorktreeOrder) -> Result<(), PortError>;
     /// The branch a task gets that names none.
     fn branch_for(&self, title: &str, id: Uuid) -> String;
     /// Makes the worktree, or finds it made.
@@ -163,6 +173,60 @@ pub trait Workspace: Send + Sync {
     fn fragments(&self, repository: &std::path::Path) -> Option<String>;
 }
 
+/// Around which worktree a script runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptOrder {
+    /// For which session.
+    pub session: SessionId,
+    /// The main checkout.
+    pub repository: PathBuf,
+    /// The project's name.
+    pub project: String,
+    /// The worktree: where it runs.
+    pub worktree: PathBuf,
+    /// The worktree's branch.
+    pub branch: String,
+    /// The branch it started from.
+    pub base: String,
+}
+
+/// A script that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptFailure {
+    /// Which, how, and what to do.
+    pub error: PortError,
+    /// The last lines it wrote, safe to show.
+    pub tail: String,
+}
+
+/// The hooks that a session's git runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GitHooks {
+    /// What the session's environment gets for them; nothing where there are none.
+    pub env: Vec<(String, String)>,
+    /// What people should know, such as that a repository's own were left out.
+    pub notes: Vec<String>,
+}
+
+/// Scripts and hooks of the user, and of repositories that the user trusts.
+pub trait Scripts: Send + Sync {
+    /// Runs what is to be done in a worktree before the client starts, once for a session. Gives what people should know.
+    ///
+    /// # Errors
+    /// A script could not be started, failed, or took too long.
+    fn setup(&self, order: &ScriptOrder) -> Result<Vec<String>, ScriptFailure>;
+    /// Runs what is to be done in a worktree before it is removed.
+    ///
+    /// # Errors
+    /// As [`Scripts::setup`].
+    fn teardown(&self, order: &ScriptOrder) -> Result<Vec<String>, ScriptFailure>;
+    /// Puts a session's git hooks into its directory.
+    ///
+    /// # Errors
+    /// The disk failed.
+    fn git_hooks(&self, order: &ScriptOrder) -> Result<GitHooks, PortError>;
+}
+
 /// What writing a launch plan needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlanOrder {
@@ -190,6 +254,8 @@ pub struct PlanOrder {
     pub permission_mode: Option<String>,
     /// Added to the system prompt.
     pub append_system_prompt: Option<String>,
+    /// More variables for the client.
+    pub env: Vec<(String, String)>,
 }
 
 /// What a report means.

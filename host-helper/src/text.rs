@@ -36,6 +36,18 @@ pub fn one_line(text: &str, limit: usize) -> String {
     cut(&line, limit)
 }
 
+/// Drops what a terminal or a reader could be misled with, whatever the length; line ends of every kind become newlines.
+///
+/// For what is about to be printed: texts from outside are [`sanitise`]d when they come in, this is the second fence.
+#[must_use]
+pub fn terminal_safe(text: &str) -> String {
+    if text.contains('\r') {
+        visible(&text.replace("\r\n", "\n").replace('\r', "\n"))
+    } else {
+        visible(text)
+    }
+}
+
 /// Drops only what no program takes in an argument: control characters other than newline and tab.
 ///
 /// For text the user wrote, such as a prompt: joiners and direction marks of their language stay.
@@ -193,6 +205,21 @@ mod tests {
         check("\u{1b}(Bx\u{1b}7y\u{1b}cz", "xyz");
         check("tail\u{1b}", "tail");
         check("tail\u{1b}[12;", "tail");
+    }
+
+    #[test]
+    fn what_is_printed_keeps_its_lines() {
+        for (given, wanted) in [
+            ("plain ünï 漢字\tx\n", "plain ünï 漢字\tx\n"),
+            ("old\rnew\r\n", "old\nnew\n"),
+            (
+                "a\u{1b}]8;;http://x\u{1b}\\link\u{1b}]8;;\u{1b}\\b",
+                "alinkb",
+            ),
+            ("\u{202e}live\u{200b}\u{7f}\u{8}", "live"),
+        ] {
+            assert_eq!(terminal_safe(given), wanted, "{given:?}");
+        }
     }
 
     #[test]

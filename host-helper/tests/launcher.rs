@@ -19,11 +19,8 @@ use std::{
 };
 
 use claustre::{
-    adapters::claude::plan::LaunchPlan,
-    launcher::{
-        orders::{self, Order},
-        port::PipedLaunchers,
-    },
+    adapters::{claude::plan::LaunchPlan, launchers::SessionLaunchers},
+    launcher::orders::{self, Order},
     paths::Paths,
     ports::Launchers,
 };
@@ -319,7 +316,7 @@ fn orders_restart_and_close_the_client() {
     let mut running = home.start();
     home.expect_started(false);
     running.expect("ready --session-id");
-    let launchers = PipedLaunchers::new(home.paths.clone()).unwrap();
+    let launchers = SessionLaunchers::new(home.paths.clone(), "/opt/claustre".into());
     let launcher = running.child.process_id().unwrap();
     assert!(launchers.is_launcher(home.session, launcher));
     orders::send(&home.paths, home.session, Order::Resume).unwrap();

@@ -405,7 +405,7 @@ pub fn task_detail() -> TaskDetail {
     TaskDetail {
         task: Task {
             id: task_id(2),
-            id_project: project_id(1),
+            project_id: project_id(1),
             project: "shop".into(),
             title: "Fix auth token refresh".into(),
             description: "Fix auth token refresh\n\nThe token is refreshed too late when the clock of the client is ahead. Find every caller of `refresh()`, and make the margin a setting.\n\n- keep the public API\n- 日本語のテストも追加".into(),

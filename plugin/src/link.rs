@@ -75,6 +75,7 @@ pub struct Link {
     own_lines: u64,
     heard_at: u64,
     last_heartbeat: u64,
+    owes_heartbeat: bool,
     visible: bool,
     clients: Vec<u16>,
     open_asks: BTreeSet<u64>,
@@ -155,7 +156,7 @@ impl Link {
             .as_deref()
             .is_none_or(|target| target == self.name)
         {
-            self.take(line.body, now, &mut effects);
+            self.take(line.body, &mut effects);
         }
         effects
     }
@@ -205,13 +206,14 @@ impl Link {
             .collect()
     }
 
-    /// Zellij says which client is attached; told with the next heartbeat, or at once if it changed.
+    /// Zellij says which client is attached; told at once if it changed or the daemon asked.
     pub fn clients_are(&mut self, mut clients: Vec<u16>, now: u64) -> Vec<LinkEffect> {
         clients.sort_unstable();
         clients.dedup();
-        if clients == self.clients {
+        if clients == self.clients && !self.owes_heartbeat {
             return Vec::new();
         }
+        self.owes_heartbeat = false;
         self.clients = clients;
         self.heartbeat(now)
     }
@@ -242,7 +244,7 @@ impl Link {
             .then(|| HEARTBEAT_MILLIS.saturating_sub(now.saturating_sub(self.last_heartbeat)))
     }
 
-    fn take(&mut self, body: ToPlugin, now: u64, effects: &mut Vec<LinkEffect>) {
+    fn take(&mut self, body: ToPlugin, effects: &mut Vec<LinkEffect>) {
         match body {
             ToPlugin::Welcome {
                 leader, mismatch, ..
@@ -281,8 +283,9 @@ impl Link {
                 if let Some(pipe) = pipe {
                     self.learn_pipe(&pipe, effects);
                 }
+                // The heartbeat goes out once it is known who is attached.
+                self.owes_heartbeat = true;
                 effects.push(LinkEffect::CheckClient);
-                effects.extend(self.heartbeat(now));
             }
         }
     }
@@ -316,6 +319,7 @@ impl Link {
         };
         effects.extend(self.encode(hello));
         // Only an instance whose client is attached may lead.
+        self.owes_heartbeat = true;
         effects.push(LinkEffect::CheckClient);
     }
 

@@ -23,6 +23,8 @@ pub const PIPE_TO_PLUGIN: &str = "claustre-to-plugin";
 pub const PIPE_FROM_PLUGIN: &str = "claustre-from-plugin";
 /// Name of the message that the key binding sends.
 pub const MESSAGE_TOGGLE: &str = "toggle";
+/// Name of the message by which a command line has the dashboard shown and focused.
+pub const MESSAGE_SHOW: &str = "show";
 
 /// Longest line from the plugin, in bytes: a task's prompt is in it as it was typed. It costs the plugin 40 ms to send.
 pub const MAX_UP_LINE: usize = 256 * 1024;

@@ -50,7 +50,7 @@ pub struct Task {
     /// Its id.
     pub id: TaskId,
     /// The project it belongs to.
-    pub id_project: ProjectId,
+    pub project_id: ProjectId,
     /// The project's name.
     pub project: String,
     /// A short line.

@@ -143,6 +143,9 @@ pub enum Request {
     /// A dashboard asks the daemon to connect to it. Answer: [`Done`], at once.
     #[serde(rename = "plugin.link")]
     PluginLink(PluginLink),
+    /// Puts the dashboard of a Zellij session in front, now or as soon as its plugin calls. Answer: [`Done`], at once.
+    #[serde(rename = "dashboard.show")]
+    DashboardShow(DashboardShow),
     /// Answer: [`DaemonStatus`].
     #[serde(rename = "daemon.status")]
     DaemonStatus(Nothing),
@@ -489,6 +492,13 @@ pub struct PluginLink {
     pub session: String,
     /// Process id of its server.
     pub server_pid: u32,
+}
+
+/// Parameters of `dashboard.show`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DashboardShow {
+    /// Name of the Zellij session.
+    pub session: String,
 }
 
 /// Answer of `daemon.status`.

@@ -4,6 +4,7 @@
 //! speak the outside surface of the programs they stand for, so that the code under test cannot tell.
 
 pub mod anthropic;
+pub mod bench;
 pub mod env;
 pub mod fake_claude;
 pub mod fake_gh;

@@ -4,8 +4,9 @@ use std::ffi::OsStr;
 use std::io::{Read as _, Write};
 use std::num::NonZeroU16;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 
@@ -35,6 +36,29 @@ struct Emulator {
     parser: vt100::Parser<Replies>,
     /// Everything the program wrote.
     output: Vec<u8>,
+    /// What somebody waits for, and whom to tell.
+    watches: Vec<(Condition, Sender<Instant>)>,
+}
+
+type Condition = Box<dyn Fn(&str) -> bool + Send>;
+
+impl Emulator {
+    /// Takes what was written at this moment, and tells those whose condition it fulfils.
+    fn take(&mut self, bytes: &[u8], arrived: Instant) {
+        self.output.extend_from_slice(bytes);
+        self.parser.process(bytes);
+        if !self.watches.is_empty() {
+            let shown = self.parser.screen().contents();
+            self.watches.retain(|(condition, tell)| {
+                let fulfilled = condition(&shown);
+                if fulfilled {
+                    // Nobody may wait any more.
+                    tell.send(arrived).ok();
+                }
+                !fulfilled
+            });
+        }
+    }
 }
 
 impl Terminal {
@@ -87,16 +111,17 @@ impl Terminal {
         let emulator = Arc::new(Mutex::new(Emulator {
             parser,
             output: Vec::new(),
+            watches: Vec::new(),
         }));
         let mut reader = pair.master.try_clone_reader().unwrap();
         let (reading, answering) = (Arc::clone(&emulator), Arc::clone(&writer));
         std::thread::spawn(move || {
             let mut buffer = [0; 8192];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                let arrived = Instant::now();
                 let replies = {
                     let mut emulator = lock(&reading);
-                    emulator.output.extend_from_slice(&buffer[..count]);
-                    emulator.parser.process(&buffer[..count]);
+                    emulator.take(&buffer[..count], arrived);
                     std::mem::take(&mut emulator.parser.callbacks_mut().pending)
                 };
                 if !replies.is_empty() {
@@ -150,6 +175,17 @@ impl Terminal {
     #[must_use]
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&lock(&self.emulator).output).into_owned()
+    }
+
+    /// Tells the moment at which the program wrote what makes the screen fulfil a condition. Looked at whenever it writes,
+    /// so that the moment is exact; what is on the screen already does not count.
+    #[must_use]
+    pub fn when(&self, condition: impl Fn(&str) -> bool + Send + 'static) -> Receiver<Instant> {
+        let (tell, told) = channel();
+        lock(&self.emulator)
+            .watches
+            .push((Box::new(condition), tell));
+        told
     }
 
     /// Waits until the screen shows a text.

@@ -25,7 +25,8 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   build-plugin              build the plugin for wasm32-wasip1 into target/plugin/claustre-plugin.wasm
-  run [--headless] [ARG]..  build everything and start `claustre demo`
+  run [ARG]..               build everything and start `claustre demo`; ARGs are its own
+  run --headless            the same in a terminal of the tests' own: plays it to its end, prints the dashboard
   test [--quick] [-- ARG].. tidy, format, lints, all tests; --quick leaves out what needs a real Zellij;
                             arguments after -- narrow the run to `cargo test --workspace -- ARG..`
   ci                        what the CI runs: the same as `test`

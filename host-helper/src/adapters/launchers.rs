@@ -4,8 +4,6 @@
 //! A process id comes back to another process, so no order ever goes by a signal.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,11 +11,10 @@ use claustre_protocol::ids::SessionId;
 
 use super::claude::registry::{self, Liveness};
 use super::process::Invocation;
+use crate::launcher::orders::{self, Order, OrderError};
 use crate::paths::Paths;
 use crate::ports::{Launchers, PortError};
 
-/// The pipe in the session's directory.
-const CONTROL: &str = "control";
 const PS_LIMIT: Duration = Duration::from_secs(2);
 
 /// The launchers of this home.
@@ -34,30 +31,14 @@ impl SessionLaunchers {
         Self { paths, claustre }
     }
 
-    /// Writes one word to the launcher. False: nobody reads the pipe.
-    fn tell(&self, session: SessionId, word: &str) -> Result<bool, PortError> {
-        let flags = (rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW).bits();
-        let told = fs::OpenOptions::new()
-            .write(true)
-            // A pipe that nobody reads refuses to be opened so, and nothing ever waits.
-            .custom_flags(flags.cast_signed())
-            .open(self.paths.session(session).join(CONTROL))
-            .and_then(|mut pipe| pipe.write_all(format!("{word}\n").as_bytes()));
-        match told {
+    /// Tells the launcher. False: none runs.
+    fn tell(&self, session: SessionId, order: Order) -> Result<bool, PortError> {
+        match orders::send(&self.paths, session, order) {
             Ok(()) => Ok(true),
-            Err(error) if is_nobody(&error) => Ok(false),
-            Err(error) => Err(PortError::passing(format!(
-                "telling the launcher of session {} to {word}: {error}",
-                session.short()
-            ))),
+            Err(OrderError::NoLauncher(_)) => Ok(false),
+            Err(error @ OrderError::Write { .. }) => Err(PortError::passing(error.to_string())),
         }
     }
-}
-
-fn is_nobody(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound
-        || error.kind() == io::ErrorKind::BrokenPipe
-        || error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error())
 }
 
 impl Launchers for SessionLaunchers {
@@ -71,11 +52,11 @@ impl Launchers for SessionLaunchers {
     }
 
     fn resume(&self, session: SessionId, _launcher_pid: u32) -> Result<bool, PortError> {
-        self.tell(session, "resume")
+        self.tell(session, Order::Resume)
     }
 
     fn end(&self, session: SessionId, _launcher_pid: u32, resume: bool) -> Result<bool, PortError> {
-        self.tell(session, if resume { "restart" } else { "close" })
+        self.tell(session, if resume { Order::Restart } else { Order::Close })
     }
 
     fn is_launcher(&self, session: SessionId, pid: u32) -> bool {
@@ -131,9 +112,6 @@ fn arguments(pid: u32) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(target_os = "linux")]
-    use std::io::Read;
-
     use uuid::Uuid;
 
     use super::*;
@@ -142,40 +120,24 @@ mod tests {
         SessionLaunchers::new(Paths::at(home).expect("paths"), "/opt/claustre".into())
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn orders_reach_the_reader_of_the_pipe_and_a_missing_one_is_known() {
         let home = tempfile::tempdir().expect("temp dir");
         let launchers = launchers(home.path());
         let session = SessionId::new(Uuid::new_v4());
-        let directory = launchers.paths.session(session);
-        fs::create_dir_all(&directory).expect("made");
         assert_eq!(launchers.resume(session, 0), Ok(false));
-        let pipe = directory.join(CONTROL);
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            &pipe,
-            rustix::fs::FileType::Fifo,
-            rustix::fs::Mode::from_raw_mode(0o600),
-            0,
-        )
-        .expect("pipe");
+        fs::create_dir_all(launchers.paths.session(session)).expect("made");
+        let mut pipe = orders::Orders::open(&launchers.paths, session).expect("pipe");
+        assert_eq!(launchers.resume(session, 0), Ok(true));
+        assert_eq!(launchers.end(session, 0, true), Ok(true));
+        assert_eq!(launchers.end(session, 0, false), Ok(true));
+        assert_eq!(pipe.take(), [Order::Resume, Order::Restart, Order::Close]);
+        drop(pipe);
         assert_eq!(
             launchers.end(session, 0, false),
             Ok(false),
             "nobody reads it"
         );
-        let mut reader = fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&pipe)
-            .expect("opened");
-        assert_eq!(launchers.resume(session, 0), Ok(true));
-        assert_eq!(launchers.end(session, 0, true), Ok(true));
-        assert_eq!(launchers.end(session, 0, false), Ok(true));
-        let mut told = [0_u8; 21];
-        reader.read_exact(&mut told).expect("read");
-        assert_eq!(&told, b"resume\nrestart\nclose\n");
     }
 
     #[test]

@@ -6,5 +6,6 @@ pub mod host;
 pub mod launchers;
 pub mod notify;
 pub mod process;
+pub mod scripts;
 pub mod workspace;
 pub mod zellij;

@@ -11,16 +11,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use crate::text::terminal_safe;
+
 mod drive;
 mod foreground;
 mod long_lived;
-mod safe_text;
 #[cfg(test)]
 mod tests;
 
 pub use foreground::ErrorOutput;
 pub use long_lived::{PipedChild, spawn_detached};
-pub use safe_text::terminal_safe;
 
 /// Time limit of an invocation that names none.
 pub const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(30);

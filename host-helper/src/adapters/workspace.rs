@@ -112,6 +112,25 @@ impl Workspace for GitWorkspace {
         names::check_branch(name).map_err(|error| failed("checking the branch", &error))
     }
 
+    fn check_base(&self, repository: &Path, base: &str) -> Result<(), PortError> {
+        let failed = |error: GitError| failed("checking the base", &error);
+        let found = repository::inspect(&self.git, repository).map_err(failed)?;
+        worktree::check_base(&self.git, &found, base).map_err(failed)
+    }
+
+    fn check_start(&self, order: &WorktreeOrder) -> Result<(), PortError> {
+        let failed = |error: GitError| failed("making the worktree", &error);
+        names::check_project(&order.project).map_err(failed)?;
+        worktree::foresee(
+            &self.git,
+            &order.repository,
+            &self.settings.root,
+            &order.branch,
+            order.base.as_deref(),
+        )
+        .map_err(failed)
+    }
+
     fn branch_for(&self, title: &str, id: Uuid) -> String {
         names::branch_for(title, &id)
     }

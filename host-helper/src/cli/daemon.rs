@@ -67,9 +67,20 @@ pub fn run(context: &mut Context, command: DaemonCommand) -> Result<(), CliError
 }
 
 fn become_daemon(paths: &Paths, config: &Config) -> Result<(), CliError> {
+    // Whoever started it in the background reads these words from its output.
     crate::daemon::run(paths, config).map_err(|error| {
-        // Whoever started it in the background reads the reason in its log.
-        CliError::failed("running the daemon", format!("{error:#}"))
+        let hint = crate::daemon::hint(&error);
+        let message = format!("{error:#}");
+        let refused = if message.starts_with("running the daemon: ") {
+            CliError {
+                kind: Kind::Failed,
+                message,
+                hint: None,
+            }
+        } else {
+            CliError::failed("running the daemon", message)
+        };
+        refused.with_hint(hint.unwrap_or_else(|| "claustre doctor says what is wrong".to_owned()))
     })
 }
 
@@ -102,11 +113,17 @@ fn stop(context: &mut Context) -> Result<(), CliError> {
     match Client::connect(&context.paths, "cli") {
         Ok(mut client) => {
             let done: Done = client.call(Request::DaemonStop(Nothing {}))?;
-            if !context.ui.json {
-                project::finish(context, &done)?;
-            }
+            project::finish(context, &done)?;
         }
         Err(ClientError::Unreachable { .. }) if !is_held(&lock) => {
+            if context.ui.json {
+                return project::finish(
+                    context,
+                    &Done {
+                        message: "no daemon runs".to_owned(),
+                    },
+                );
+            }
             context.ui.say("no daemon runs");
             return Ok(());
         }

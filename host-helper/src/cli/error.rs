@@ -4,9 +4,7 @@ use std::{fmt::Display, io, process::ExitCode};
 
 use claustre_protocol::rpc::FaultCode;
 
-use crate::{
-    adapters::process::terminal_safe, client::ClientError, config::ConfigError, paths::PathsError,
-};
+use crate::{client::ClientError, config::ConfigError, paths::PathsError, text::terminal_safe};
 
 /// Decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +85,7 @@ impl From<ClientError> for CliError {
             ClientError::Unreachable { .. }
             | ClientError::Stuck { .. }
             | ClientError::Version { .. }
-            | ClientError::Start(_)
+            | ClientError::Start { .. }
             | ClientError::Lost(_) => Kind::Unreachable,
         };
         Self {
@@ -108,15 +106,40 @@ impl From<PathsError> for CliError {
     }
 }
 
+impl From<clap::Error> for CliError {
+    /// In the form of all other errors: what is wrong, then one hint.
+    fn from(error: clap::Error) -> Self {
+        let text = error.render().to_string();
+        let mut wrong = Vec::new();
+        let mut tip = None;
+        let mut usage = None;
+        for line in text.lines() {
+            let line = line.trim();
+            if let Some(rest) = line.strip_prefix("tip: ") {
+                tip = tip.or(Some(rest.to_owned()));
+            } else if let Some(rest) = line.strip_prefix("Usage: ") {
+                usage = Some(format!("usage: {rest}"));
+            } else if !line.is_empty()
+                && !line.starts_with("For more information")
+                && usage.is_none()
+            {
+                wrong.push(line.strip_prefix("error: ").unwrap_or(line));
+            }
+        }
+        Self {
+            kind: Kind::Usage,
+            message: format!("reading the command line: {}", wrong.join(" ")),
+            hint: tip.or(usage).or(Some("claustre --help".to_owned())),
+        }
+    }
+}
+
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
         Self {
             kind: Kind::Failed,
             message: error.to_string(),
-            hint: Some(
-                "claustre config show prints what is known and where each value comes from"
-                    .to_owned(),
-            ),
+            hint: Some(error.hint()),
         }
     }
 }
@@ -162,7 +185,11 @@ mod tests {
         assert_eq!(fault(FaultCode::Refused).kind, Kind::Failed);
         assert_eq!(fault(FaultCode::Refused).hint.as_deref(), Some("do"));
         assert_eq!(
-            CliError::from(ClientError::Start("x".into())).kind,
+            CliError::from(ClientError::Start {
+                why: "x".into(),
+                hint: None
+            })
+            .kind,
             Kind::Unreachable
         );
         assert_eq!(

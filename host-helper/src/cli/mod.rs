@@ -5,6 +5,7 @@
 mod completions;
 mod config;
 mod daemon;
+mod demo;
 mod doctor;
 pub mod error;
 mod inbox;
@@ -21,13 +22,14 @@ mod store;
 mod subtask;
 mod task;
 mod text;
+mod trust;
 pub mod ui;
 mod watch;
 mod worktree;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use claustre_protocol::{BUILD, request::Request};
 use serde::de::DeserializeOwned;
 
@@ -38,7 +40,7 @@ use crate::{client::Client, paths::Paths};
 ///
 /// Without a command it opens the dashboard. Things are named by id, by the unique beginning of one, or by a unique name.
 #[derive(Debug, Parser)]
-#[command(name = "claustre", version = BUILD, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "claustre", version = BUILD, max_term_width = 100)]
 struct Cli {
     /// Print JSON instead of text.
     #[arg(long, global = true)]
@@ -55,6 +57,8 @@ enum Command {
     Setup(setup::SetupArgs),
     /// Look whether everything works, and say what to do where it does not.
     Doctor(doctor::DoctorArgs),
+    /// Play three tasks on a throw-away home, to see what this is.
+    Demo(demo::DemoArgs),
     /// Open the dashboard.
     #[command(visible_alias = "dashboard")]
     Open,
@@ -85,6 +89,10 @@ enum Command {
     /// Worktrees that were removed and are kept.
     #[command(subcommand)]
     Worktree(worktree::WorktreeCommand),
+    /// Let a repository's own hooks and scripts run, as they are now; shows them and asks first.
+    Trust(trust::TrustArgs),
+    /// Let nothing of a repository run any more.
+    Untrust(trust::PlaceArgs),
     /// Rebuild every table from the event log and report any difference.
     Replay,
     /// Copy the store while it is in use.
@@ -145,10 +153,19 @@ pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Its own words and codes: 2 for what it does not understand, 0 for help and version.
-            let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            drop(error.print());
-            return ExitCode::from(code);
+            // Help and version, asked for or for want of a command, go as they are.
+            let is_help = matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp
+                    | ErrorKind::DisplayVersion
+                    | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            );
+            if is_help {
+                let code = u8::try_from(error.exit_code()).unwrap_or(2);
+                drop(error.print());
+                return ExitCode::from(code);
+            }
+            return CliError::from(error).report();
         }
     };
     match execute(cli) {
@@ -165,6 +182,7 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
             return completions::print(&args).map(|()| ExitCode::SUCCESS);
         }
         Some(Command::Man) => return completions::manual().map(|()| ExitCode::SUCCESS),
+        Some(Command::Demo(args)) => return demo::run(ui, args).map(|()| ExitCode::SUCCESS),
         _ => {}
     }
     let context = &mut Context {
@@ -187,6 +205,8 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::Status(args)) => status::run(context, args),
         Some(Command::Watch(args)) => watch::run(context, args),
         Some(Command::Worktree(command)) => worktree::run(context, command),
+        Some(Command::Trust(args)) => trust::run(context, args),
+        Some(Command::Untrust(args)) => trust::take(context, args),
         Some(Command::Replay) => return store::replay(context),
         Some(Command::Backup(args)) => store::backup(context, args),
         Some(Command::Mcp) => mcp::run(context),
@@ -196,7 +216,7 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::ListProjects(args)) => project::list(context, args),
         Some(Command::ListTasks(args)) => task::list(context, args.into()),
         Some(Command::RemoveProject(args)) => project::remove(context, args),
-        Some(Command::Completions(_) | Command::Man) => Ok(()),
+        Some(Command::Completions(_) | Command::Man | Command::Demo(_)) => Ok(()),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

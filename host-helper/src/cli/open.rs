@@ -1,57 +1,83 @@
 //! `claustre` alone: opens the dashboard.
 
-use super::{Context, error::CliError};
-use crate::adapters::process::Invocation;
+use std::{ffi::OsString, fs};
 
-/// Inside Zellij it shows the dashboard; outside it starts Zellij with our layout, or attaches to it.
+use claustre_protocol::{
+    link::MESSAGE_SHOW,
+    request::{DashboardShow, Done, Request},
+};
+
+use super::{Context, error::CliError};
+use crate::{programs, setup};
+
+/// Inside Zellij it shows the dashboard; outside it starts Zellij with our layout, or attaches to it, with the dashboard in front.
 pub fn run(context: &mut Context) -> Result<(), CliError> {
     context.client()?;
-    if std::env::var_os("ZELLIJ").is_some() {
-        return Invocation::new("zellij")
-            .args(["action", "launch-or-focus-plugin", "--floating"])
-            .args(["--move-to-focused-tab", PLUGIN])
-            .run()
-            .and_then(|finished| finished.require_success())
-            .map(drop)
-            .map_err(|error| {
-                CliError::failed("showing the dashboard", error)
-                    .with_hint("claustre setup puts it into Zellij")
-            });
+    if let Ok(session) = std::env::var("ZELLIJ_SESSION_NAME") {
+        return show(&session);
     }
-    let layout = context.paths.zellij().join("claustre.kdl");
     if context.ui.width.is_none() {
         return Err(
             CliError::usage("opening the dashboard: this is no terminal")
                 .with_hint("claustre status prints what runs"),
         );
     }
-    if !layout.exists() {
-        return Err(CliError::failed(
-            "opening the dashboard",
-            format!("{} is not there", layout.display()),
-        )
-        .with_hint("claustre setup"));
-    }
-    if is_session(SESSION)? {
+    let layout = context.paths.zellij().join("claustre.kdl");
+    let failed = |error| {
+        CliError::failed(&format!("writing {}", layout.display()), error)
+            .with_hint("claustre doctor")
+    };
+    fs::create_dir_all(context.paths.zellij()).map_err(failed)?;
+    fs::write(&layout, setup::START_LAYOUT).map_err(failed)?;
+    let is_there = is_session(SESSION)?;
+    // The daemon shows it as soon as the plugin of that session calls.
+    let _shown: Done = context.call(Request::DashboardShow(DashboardShow {
+        session: SESSION.into(),
+    }))?;
+    if is_there {
         return attach(SESSION);
     }
-    foreground(
-        Invocation::new("zellij")
-            .args(["--session", SESSION, "--new-session-with-layout"])
-            .arg(layout),
+    zellij(
+        "starting Zellij",
+        [
+            "--session".into(),
+            SESSION.into(),
+            "--new-session-with-layout".into(),
+            layout.into_os_string(),
+        ],
     )
+}
+
+/// Has the plugin show the dashboard in this Zellij session and focus it. Zellij's own call for it would put the pane on the
+/// screen without telling the plugin, which then would believe that nobody looks.
+pub fn show(session: &str) -> Result<(), CliError> {
+    let call = [
+        "--session",
+        session,
+        "pipe",
+        "--plugin",
+        PLUGIN,
+        "--name",
+        MESSAGE_SHOW,
+        "--",
+        "now",
+    ];
+    programs::output("zellij", &call)
+        .map(drop)
+        .map_err(|error| {
+            CliError::failed("showing the dashboard", error)
+                .with_hint("claustre setup puts it into Zellij")
+        })
 }
 
 /// Is there a Zellij session of this name, running or to be brought back?
 fn is_session(name: &str) -> Result<bool, CliError> {
-    let listed = Invocation::new("zellij")
-        .args(["list-sessions", "--short", "--no-formatting"])
-        .run()
+    // It fails where there is none.
+    let listed = programs::answer("zellij", &["list-sessions", "--short", "--no-formatting"])
         .map_err(|error| {
             CliError::failed("looking for Zellij sessions", error).with_hint(DOCTOR)
         })?;
-    // It fails where there is none.
-    Ok(listed.stdout_text().lines().any(|line| line.trim() == name))
+    Ok(listed.lines().any(|line| line.trim() == name))
 }
 
 /// Says what is missing.
@@ -63,12 +89,14 @@ const SESSION: &str = "claustre";
 
 /// Attaches this terminal to a Zellij session.
 pub fn attach(session: &str) -> Result<(), CliError> {
-    foreground(Invocation::new("zellij").args(["attach", session]))
+    zellij(
+        "attaching to Zellij",
+        ["attach".into(), session.to_owned().into()],
+    )
 }
 
-/// Becomes this program: the shell that started us then has it as its own.
-fn foreground(invocation: Invocation) -> Result<(), CliError> {
-    let doing = format!("running {}", invocation.display());
-    let error = invocation.exec();
-    Err(CliError::failed(&doing, error).with_hint(DOCTOR))
+/// Becomes Zellij: the shell that started us then has it as its own.
+fn zellij(doing: &str, arguments: impl IntoIterator<Item = OsString>) -> Result<(), CliError> {
+    let error = programs::become_program("zellij", arguments);
+    Err(CliError::failed(doing, error).with_hint(DOCTOR))
 }

@@ -168,12 +168,13 @@ fn absolute(path: Option<PathBuf>) -> Result<String, CliError> {
             .map_err(|error| CliError::failed("finding the current directory", error))?,
     };
     let doing = format!("adding {}", path.display());
-    let path = path
-        .canonicalize()
-        .map_err(|error| CliError::failed(&doing, error))?;
-    path.into_os_string()
-        .into_string()
-        .map_err(|_| CliError::failed(&doing, "the path is not UTF-8"))
+    let path = path.canonicalize().map_err(|error| {
+        CliError::failed(&doing, error).with_hint("check the path; it must be there already")
+    })?;
+    path.into_os_string().into_string().map_err(|_| {
+        CliError::failed(&doing, "the path is not UTF-8")
+            .with_hint("rename it, or add it through a link whose path is UTF-8")
+    })
 }
 
 pub fn list(context: &mut Context, args: ListArgs) -> Result<(), CliError> {

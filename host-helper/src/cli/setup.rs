@@ -1,8 +1,13 @@
 //! `claustre setup`.
 
 use clap::Args;
+use serde_json::json;
 
-use super::{Context, error::CliError};
+use super::{Context, error::CliError, ui::now};
+use crate::{
+    config, plugin_wasm,
+    setup::{self, SetupError, Targets},
+};
 
 #[derive(Debug, Args)]
 pub struct SetupArgs {
@@ -15,10 +20,65 @@ pub struct SetupArgs {
 }
 
 pub fn run(context: &mut Context, args: SetupArgs) -> Result<(), CliError> {
-    let _ = (&context.paths, args.yes, args.undo);
-    // CALL SITE of `crate::setup`: replace this answer by the call when the two are joined.
-    Err(CliError::failed(
-        "setting up Zellij",
-        "this build was made without it",
-    ))
+    let loaded = config::load(&context.paths)?;
+    let targets = setup::targets(&context.paths, &loaded.config.zellij.key).map_err(failed)?;
+    if args.undo {
+        undo(context, &targets, args.yes)
+    } else {
+        install(context, &targets, args.yes)
+    }
+}
+
+fn install(context: &mut Context, targets: &Targets, yes: bool) -> Result<(), CliError> {
+    let changes = setup::plan(targets, plugin_wasm::bytes()).map_err(failed)?;
+    if changes.is_empty() {
+        context
+            .ui
+            .say("Zellij knows Claustre already; nothing to write");
+        return Ok(());
+    }
+    for change in &changes {
+        context.ui.say(&change.describe());
+    }
+    context.ui.confirm(yes, "Write this? Each file is copied beside itself first, and claustre setup --undo takes it back.")?;
+    setup::apply(&changes, targets, now().millis()).map_err(failed)?;
+    if context.ui.json {
+        let written: Vec<String> = changes
+            .iter()
+            .map(|change| change.path.display().to_string())
+            .collect();
+        return context.ui.json(&json!({ "written": written }));
+    }
+    context.ui.say(&format!(
+        "done: {} shows the dashboard in every Zellij session that starts from now on; claustre opens one",
+        targets.key
+    ));
+    Ok(())
+}
+
+fn undo(context: &mut Context, targets: &Targets, yes: bool) -> Result<(), CliError> {
+    context.ui.confirm(
+        yes,
+        "Take back what claustre setup wrote into Zellij's files?",
+    )?;
+    let said = setup::undo(targets).map_err(failed)?;
+    if context.ui.json {
+        return context.ui.json(&said);
+    }
+    if said.is_empty() {
+        context.ui.say("nothing was set up");
+    }
+    for line in said {
+        context.ui.say(&line);
+    }
+    Ok(())
+}
+
+fn failed(error: SetupError) -> CliError {
+    let hint = error.hint();
+    let failed = CliError::failed("setting up Zellij", error);
+    match hint {
+        Some(hint) => failed.with_hint(&hint),
+        None => failed,
+    }
 }

@@ -14,7 +14,10 @@ pub fn given(argument: Option<String>, file: Option<&Path>) -> Result<Option<Str
     match (argument, file) {
         (_, Some(path)) => {
             let doing = format!("reading {}", path.display());
-            let input = fs::File::open(path).map_err(|error| CliError::failed(&doing, error))?;
+            let input = fs::File::open(path).map_err(|error| {
+                CliError::failed(&doing, error)
+                    .with_hint("check the path; `-d -` reads standard input")
+            })?;
             read(input, &doing).map(Some)
         }
         (Some(dash), None) if dash == "-" => {
@@ -30,14 +33,18 @@ fn read(input: impl Read, doing: &str) -> Result<String, CliError> {
     input
         .take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
-        .map_err(|error| CliError::failed(doing, error))?;
+        .map_err(|error| CliError::failed(doing, error).with_hint("give a file with text in it"))?;
     if bytes.len() > LIMIT {
         return Err(CliError::failed(
             doing,
             format!("the text is longer than {} MB", LIMIT / 1024 / 1024),
-        ));
+        )
+        .with_hint("keep the long part in a file of the repository and name it in the prompt"));
     }
-    String::from_utf8(bytes).map_err(|_| CliError::failed(doing, "the text is not UTF-8"))
+    String::from_utf8(bytes).map_err(|_| {
+        CliError::failed(doing, "the text is not UTF-8")
+            .with_hint("convert it first: iconv -t UTF-8")
+    })
 }
 
 #[cfg(test)]

@@ -10,12 +10,12 @@ use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::error::CliError;
-use crate::adapters::process::terminal_safe;
+use crate::text::terminal_safe;
 
 /// Space between two columns.
 const GAP: &str = "  ";
-/// Least width that the widest column is cut to.
-const LEAST: usize = 12;
+/// Least width that a text column is cut to; short ids have as many.
+const LEAST: usize = 8;
 
 /// How output is made.
 #[derive(Debug, Clone, Copy)]
@@ -45,11 +45,7 @@ impl Ui {
         let terminal = io::stdout().is_terminal();
         let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let width = terminal
-            .then(|| rustix::termios::tcgetwinsize(io::stdout()).ok())
-            .flatten()
-            .map(|size| usize::from(size.ws_col))
-            .filter(|width| *width > 0);
+        let width = if terminal { columns() } else { None };
         Self {
             json,
             colour: terminal && !plain,
@@ -140,6 +136,19 @@ impl Ui {
     }
 }
 
+/// Columns of the terminal, as the user set them or as it says itself.
+fn columns() -> Option<usize> {
+    let given = env::var("COLUMNS")
+        .ok()
+        .and_then(|text| text.parse::<usize>().ok());
+    given
+        .or_else(|| {
+            let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+            Some(usize::from(size.ws_col))
+        })
+        .filter(|width| *width > 0)
+}
+
 /// Text of others on one line, safe for a terminal.
 pub fn one_line(text: &str) -> String {
     terminal_safe(text)
@@ -191,18 +200,7 @@ fn layout(columns: &[Column], rows: &[Vec<String>], width: Option<usize>) -> Vec
         })
         .collect();
     if let Some(width) = width {
-        let total = widths.iter().sum::<usize>() + GAP.len() * columns.len().saturating_sub(1);
-        let widest = widths
-            .iter_mut()
-            .zip(columns)
-            .filter(|(_, column)| matches!(column, Column::Left(_)))
-            .map(|(width, _)| width)
-            .max_by_key(|width| **width);
-        if let Some(widest) = widest {
-            *widest = widest
-                .saturating_sub(total.saturating_sub(width))
-                .max(LEAST.min(*widest));
-        }
+        fit(&mut widths, columns, width);
     }
     cells
         .iter()
@@ -222,6 +220,26 @@ fn layout(columns: &[Column], rows: &[Vec<String>], width: Option<usize>) -> Vec
             line.trim_end().to_owned()
         })
         .collect()
+}
+
+/// Takes from the widest text columns, one after the other, until the table fits or none has anything to give.
+fn fit(widths: &mut [usize], columns: &[Column], width: usize) {
+    loop {
+        let total = widths.iter().sum::<usize>() + GAP.len() * columns.len().saturating_sub(1);
+        let missing = total.saturating_sub(width);
+        let widest = widths
+            .iter_mut()
+            .zip(columns)
+            .filter(|(width, column)| matches!(column, Column::Left(_)) && **width > LEAST)
+            .map(|(width, _)| width)
+            .max_by_key(|width| **width);
+        match widest {
+            Some(widest) if missing > 0 => {
+                *widest = widest.saturating_sub(missing).max(LEAST);
+            }
+            _ => return,
+        }
+    }
 }
 
 /// The beginning that fits, with an ellipsis where something is missing.

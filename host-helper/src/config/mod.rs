@@ -65,6 +65,8 @@ pub struct Defaults {
     pub claude: Option<PathBuf>,
     /// More arguments for it.
     pub extra_args: Vec<String>,
+    /// Where the texts of `claude.md` go.
+    pub claude_md: ClaudeMd,
 }
 
 /// `[queue]`.
@@ -87,6 +89,23 @@ pub struct Worktrees {
     pub symlink: Vec<String>,
     /// Days that the work of a removed one is kept.
     pub keep_days: u32,
+    /// A program with its arguments that runs in a new one before the client starts; empty = none.
+    pub setup: Vec<String>,
+    /// A program with its arguments that runs in one before it is removed; empty = none.
+    pub teardown: Vec<String>,
+    /// Minutes that a script may take.
+    pub script_minutes: u32,
+}
+
+/// Where the texts for every session go that the user and the repository wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClaudeMd {
+    /// Into the client's system prompt.
+    #[default]
+    Prompt,
+    /// Into the worktree's `CLAUDE.local.md`.
+    File,
 }
 
 /// `[notifications]`.
@@ -178,6 +197,25 @@ pub enum ConfigError {
     Shape(#[from] serde_json::Error),
 }
 
+impl ConfigError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Read { path, error } if error.kind() == io::ErrorKind::InvalidData => {
+                format!("write {} anew as UTF-8 text", path.display())
+            }
+            Self::Read { path, error } if error.kind() == io::ErrorKind::IsADirectory => {
+                format!("move {} away; a file belongs there", path.display())
+            }
+            Self::Read { path, .. } => format!("make {} readable for you", path.display()),
+            Self::Wrong(_) => {
+                "mend or remove what stands there; claustre config check looks again".to_owned()
+            }
+            Self::Shape(_) => "this is a bug of Claustre; please report it".to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} line {}: {}", self.file, self.line, self.what)
@@ -231,6 +269,37 @@ pub fn load_for(paths: &Paths, repository: Option<&Path>) -> Result<Loaded, Conf
         )?;
     }
     layers.resolve()
+}
+
+/// What a repository's configuration has run, once it is trusted: `setup` and `teardown` of `[worktrees]`, each a program with its
+/// arguments, or nothing where it says nothing.
+///
+/// # Errors
+/// It is no configuration, or holds wrong values.
+pub fn scripts_of(name: &str, text: &str) -> Result<RepositoryScripts, ConfigError> {
+    let mut layers = Layers::default();
+    read::read(&mut layers, name, text, Whose::Trusted)?;
+    let of = |key: &str| {
+        let entry = layers
+            .entries
+            .get(&("worktrees".to_owned(), key.to_owned()));
+        entry
+            .map(|entry| serde_json::from_value(entry.value.clone()))
+            .transpose()
+    };
+    Ok(RepositoryScripts {
+        setup: of("setup")?,
+        teardown: of("teardown")?,
+    })
+}
+
+/// What a repository's configuration has run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RepositoryScripts {
+    /// In a new worktree.
+    pub setup: Option<Vec<String>>,
+    /// Before one is removed.
+    pub teardown: Option<Vec<String>>,
 }
 
 impl Layers {

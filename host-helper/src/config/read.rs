@@ -13,6 +13,8 @@ pub(super) enum Whose {
     User,
     /// A repository's: what cannot do harm.
     Repository,
+    /// A repository's that a person trusted: what starts programs as well.
+    Trusted,
 }
 
 /// Adds what a file says; a file that is not there says nothing.
@@ -112,11 +114,20 @@ impl Reader<'_> {
                 self.warn(line, format!("unknown key {path}.{key}"));
                 continue;
             };
-            if self.whose == Whose::Repository && !rule.from_repository {
-                self.warn(
-                    line,
-                    format!("{path}.{key} is not for a repository to say; left out"),
-                );
+            let (may, why) = match self.whose {
+                Whose::User => (true, ""),
+                Whose::Repository if rule.once_trusted => (
+                    rule.from_repository,
+                    "counts only once `claustre trust` was given",
+                ),
+                Whose::Repository => (false, "is not for a repository to say; left out"),
+                Whose::Trusted => (
+                    rule.once_trusted,
+                    "is not for a repository to say; left out",
+                ),
+            };
+            if !may {
+                self.warn(line, format!("{path}.{key} {why}"));
                 continue;
             }
             match item.as_value().and_then(|value| rule.takes.check(value)) {

@@ -32,6 +32,8 @@ pub(super) struct Rule {
     pub takes: Takes,
     /// May `{repo}/.claustre/config.toml` set it? Nothing that starts a program or names a place outside the repository.
     pub from_repository: bool,
+    /// May it do so once a person trusted it (`claustre trust`)?
+    pub once_trusted: bool,
 }
 
 const fn rule(section: &'static str, key: &'static str, takes: Takes) -> Rule {
@@ -40,6 +42,7 @@ const fn rule(section: &'static str, key: &'static str, takes: Takes) -> Rule {
         key,
         takes,
         from_repository: false,
+        once_trusted: false,
     }
 }
 
@@ -49,6 +52,17 @@ const fn shared(section: &'static str, key: &'static str, takes: Takes) -> Rule 
         key,
         takes,
         from_repository: true,
+        once_trusted: true,
+    }
+}
+
+const fn trusted(section: &'static str, key: &'static str, takes: Takes) -> Rule {
+    Rule {
+        section,
+        key,
+        takes,
+        from_repository: false,
+        once_trusted: true,
     }
 }
 
@@ -81,12 +95,16 @@ pub(super) const RULES: &[Rule] = &[
         ]),
     ),
     rule("defaults", "claude", Takes::Path),
+    rule("defaults", "claude_md", Takes::Word(&["prompt", "file"])),
     rule("defaults", "extra_args", Takes::Texts),
     rule("queue", "max_sessions", Takes::Number(1, 1000)),
     rule("worktrees", "root", Takes::Path),
     shared("worktrees", "copy", Takes::Texts),
     shared("worktrees", "symlink", Takes::Texts),
     rule("worktrees", "keep_days", Takes::Number(0, 36_500)),
+    trusted("worktrees", "setup", Takes::Texts),
+    trusted("worktrees", "teardown", Takes::Texts),
+    rule("worktrees", "script_minutes", Takes::Number(1, 1440)),
     rule("notifications", "desktop", Takes::Flag),
     rule("notifications", "terminal", Takes::Flag),
     rule("notifications", "command", Takes::Texts),

@@ -122,3 +122,19 @@ fn what_is_unknown_or_not_for_a_repository_is_a_warning() {
         ]
     );
 }
+
+#[test]
+fn what_a_repository_has_run_counts_once_it_is_trusted() {
+    let text = "[worktrees]\nsetup = [\"npm\", \"ci\"]\nroot = \"/tmp\"\n";
+    assert_eq!(
+        warnings("", text),
+        [
+            "2: worktrees.setup counts only once `claustre trust` was given",
+            "3: worktrees.root is not for a repository to say; left out",
+        ]
+    );
+    let scripts = scripts_of("it", text).unwrap();
+    assert_eq!(scripts.setup.unwrap(), ["npm", "ci"]);
+    assert_eq!(scripts.teardown, None);
+    assert!(scripts_of("it", "[worktrees]\nsetup = 1\n").is_err());
+}

@@ -1,7 +1,11 @@
 //! The dashboards: what changed is drawn on them, what people ask on them is answered, and panes that were opened while nobody
 //! looked get their tabs when somebody does.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use claustre_domain::{
     command::{Command, SessionCommand},
@@ -9,14 +13,14 @@ use claustre_domain::{
 };
 use claustre_protocol::{
     dashboard::DashboardUpdate,
-    link::{Instance, ToPlugin},
+    link::{Instance, MESSAGE_SHOW, ToPlugin},
     request::Request,
 };
 use tokio::sync::{broadcast::error::RecvError, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    adapters::zellij::{LinkEvent, LinkKey, Links},
+    adapters::zellij::{LinkEvent, LinkKey, Links, Zellij},
     engine::Engine,
     ports::Multiplexer,
     server::{api::Api, dashboard::Drawing},
@@ -31,11 +35,54 @@ pub struct Dashboards {
     pub links: Arc<Links>,
     /// Answers requests.
     pub api: Arc<Api>,
+    /// The program, for what no link does.
+    pub zellij: Zellij,
     /// Tabs and panes.
     pub multiplexer: Arc<dyn Multiplexer>,
     /// How many sessions may run at once; 0 = no cap.
     pub capacity: u32,
+    /// Dashboards to be put in front.
+    pub wanted: Arc<Wanted>,
 }
+
+/// Zellij sessions whose dashboard is to be put in front as soon as its plugin calls.
+#[derive(Default)]
+pub struct Wanted(Mutex<BTreeSet<String>>);
+
+impl Wanted {
+    /// Remembers one.
+    pub fn add(&self, session: String) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(session);
+    }
+
+    fn take(&self, session: &str) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(session)
+    }
+}
+
+/// Puts a dashboard in front, through a pipe that the plugin answers itself.
+pub fn show(zellij: &Zellij, session: String) {
+    let zellij = zellij.clone();
+    tokio::task::spawn_blocking(move || {
+        let shown = zellij
+            .pipe(&session, "claustre", MESSAGE_SHOW)
+            .args(["--", "now"])
+            .time_limit(SHOW_LIMIT)
+            .run();
+        if let Err(error) = shown.and_then(|finished| finished.require_success()) {
+            tracing::warn!(%error, session, "putting the dashboard in front");
+        }
+    });
+}
+
+/// How long the plugin may take: without the permission it asks for it does not answer at all.
+const SHOW_LIMIT: Duration = Duration::from_secs(5);
 
 /// Draws with one reader.
 ///
@@ -145,7 +192,12 @@ impl Dashboards {
                     let dashboards = self.clone();
                     tokio::spawn(async move { dashboards.adopt(key).await });
                 }
-                LinkEvent::Up => tracing::info!(link = %key, "a dashboard answers"),
+                LinkEvent::Up => {
+                    tracing::info!(link = %key, "a dashboard answers");
+                    if self.wanted.take(&key.session) {
+                        show(&self.zellij, key.session);
+                    }
+                }
                 LinkEvent::Down => tracing::info!(link = %key, "a dashboard does not answer"),
                 LinkEvent::Gone => tracing::info!(link = %key, "a Zellij server is gone"),
                 // The launcher of a closed pane tells for itself.

@@ -17,10 +17,15 @@ use crate::paths::Paths;
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another daemon serves this home.
-    #[error("starting the daemon: another one serves {0}")]
-    Taken(String),
+    #[error("running the daemon: {holder} serves {home} already")]
+    Taken {
+        /// The home.
+        home: String,
+        /// Who serves it.
+        holder: String,
+    },
     /// A directory is not ours alone.
-    #[error("starting the daemon: {path} {why}")]
+    #[error("running the daemon: {path} {why}")]
     Unsafe {
         /// Which.
         path: String,
@@ -28,7 +33,7 @@ pub enum LockError {
         why: String,
     },
     /// The system refused.
-    #[error("starting the daemon: {doing} {path}: {source}")]
+    #[error("running the daemon: {doing} {path}: {source}")]
     Io {
         /// What was being done.
         doing: &'static str,
@@ -37,6 +42,25 @@ pub enum LockError {
         /// Why not.
         source: io::Error,
     },
+}
+
+impl LockError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Taken { .. } => {
+                "claustre daemon status shows it, claustre daemon restart replaces it"
+            }
+            Self::Unsafe { .. } => {
+                "claustre doctor says more; --fix mends permissions, or set CLAUSTRE_HOME elsewhere"
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                "free some space on the disk of CLAUSTRE_HOME, then try again"
+            }
+            Self::Io { .. } => "set CLAUSTRE_HOME to a directory that you can write",
+        }
+        .to_owned()
+    }
 }
 
 /// The lock, held until it is dropped.
@@ -81,11 +105,39 @@ pub fn private_directory(path: &Path) -> Result<(), LockError> {
     Ok(())
 }
 
+/// Whoever else can write the home could put another directory in the place of any that is in it. Only looked at, never changed: it
+/// may be a directory that the user has for other things, too.
+fn own_home(home: &Path) -> Result<(), LockError> {
+    let found = match fs::metadata(home) {
+        Ok(found) => found,
+        // It is made with the directories in it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed("looking at", home)(error)),
+    };
+    let wrong = |why: &str| {
+        Err(LockError::Unsafe {
+            path: home.display().to_string(),
+            why: why.into(),
+        })
+    };
+    if !found.is_dir() {
+        return wrong("is not a directory");
+    }
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return wrong("belongs to another user");
+    }
+    if found.mode() & 0o022 != 0 {
+        return wrong("can be written by others");
+    }
+    Ok(())
+}
+
 /// Takes the lock of this home.
 ///
 /// # Errors
 /// Another daemon holds it, or the home cannot be written.
 pub fn take(paths: &Paths) -> Result<DaemonLock, LockError> {
+    own_home(paths.home())?;
     private_directory(&paths.run())?;
     let path = paths.daemon_lock();
     let mut file = OpenOptions::new()
@@ -99,7 +151,10 @@ pub fn take(paths: &Paths) -> Result<DaemonLock, LockError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            return Err(LockError::Taken(paths.home().display().to_string()));
+            return Err(LockError::Taken {
+                home: paths.home().display().to_string(),
+                holder: crate::client::holder(&path),
+            });
         }
         Err(TryLockError::Error(source)) => return Err(failed("locking", &path)(source)),
     }

@@ -4,6 +4,7 @@
 mod links;
 mod lock;
 mod logs;
+mod needs;
 mod spool;
 mod supervise;
 mod tokens;
@@ -29,7 +30,11 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{links::Dashboards, lock::DaemonLock, tokens::Tokens};
+use self::{
+    links::{Dashboards, Wanted},
+    lock::DaemonLock,
+    tokens::Tokens,
+};
 use crate::{
     adapters::{
         claude::{
@@ -40,6 +45,7 @@ use crate::{
         host::SystemHost,
         launchers::SessionLaunchers,
         notify::{NotifySettings, ProcessNotifier},
+        scripts::{ScriptRunner, ScriptSettings},
         workspace::{GitWorkspace, WorkspaceSettings},
         zellij::{LinkEvent, LinkKey, Links, Zellij, ZellijMultiplexer, port::ZellijPort},
     },
@@ -47,7 +53,7 @@ use crate::{
     engine::{
         Advanced, Engine, Order, Parts, ReaderPool, boot,
         effects::Effects,
-        outbox, recount,
+        live, outbox, recount,
         reports::{self, Input},
         writer,
     },
@@ -78,6 +84,8 @@ const LAST_MOMENT: Duration = Duration::from_secs(5);
 pub fn run(paths: &Paths, config: &Config) -> anyhow::Result<()> {
     let lock = lock::take(paths)?;
     lock::private_directory(&paths.logs())?;
+    // There from the start, so that it can be watched: who writes the first report should not have to wait to be found.
+    lock::private_directory(&paths.spool())?;
     logs::start(&paths.logs())
         .with_context(|| format!("writing logs to {}", paths.logs().display()))?;
     tracing::info!(build = claustre_protocol::BUILD, home = %paths.home().display(), "the daemon starts");
@@ -92,6 +100,15 @@ pub fn run(paths: &Paths, config: &Config) -> anyhow::Result<()> {
     runtime.shutdown_timeout(LAST_MOMENT);
     tracing::info!("the daemon ended");
     result
+}
+
+/// What to do about an error of [`run`], where it is known.
+pub fn hint(error: &anyhow::Error) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<lock::LockError>() {
+        return Some(error.hint());
+    }
+    let error = error.downcast_ref::<crate::store::StoreError>()?;
+    error.hint().map(str::to_owned)
 }
 
 async fn serve(
@@ -135,7 +152,7 @@ async fn serve(
         link_sender,
     ));
     let multiplexer: Arc<dyn Multiplexer> = Arc::new(ZellijPort::new(
-        ZellijMultiplexer::new(zellij, links.clone()),
+        ZellijMultiplexer::new(zellij.clone(), links.clone()),
         links.clone(),
         Handle::current(),
         config.zellij.shell_beside,
@@ -157,13 +174,15 @@ async fn serve(
     // The agent adapter, on a thread of its own.
     let workspace: Arc<dyn Workspace> = Arc::new(workspace(paths, config));
     let launchers: Arc<dyn Launchers> = Arc::new(SessionLaunchers::new(paths.clone(), own.clone()));
-    let agent = ClaudeAgent::new(ClaudeHost::from_environment(
+    let claude = ClaudeHost::from_environment(
         paths.clone(),
         own,
         config.defaults.claude.clone(),
         config.defaults.extra_args.clone(),
         prices(config),
-    ));
+    );
+    let needed = needs::Needs::new(claude.clone());
+    let agent = ClaudeAgent::new(claude);
     let registry = agent.registry();
     let (reports, inputs) = mpsc::sync_channel(WAITING_REPORTS);
     let (for_reports, runtime) = (engine.clone(), Handle::current());
@@ -172,6 +191,10 @@ async fn serve(
         .spawn(move || {
             reports::run(Box::new(agent), &inputs, &for_reports, &runtime);
         })?;
+    engine
+        .live
+        .restore(engine.read(|reader| reader.all_live()).await?);
+    tasks.spawn(live::flush(engine.clone(), stop.clone()));
     tasks.spawn(forward(engine.clone(), reports.clone(), stop.clone()));
 
     // What the log believes against what the host shows.
@@ -199,6 +222,14 @@ async fn serve(
     let effects = Arc::new(Effects {
         engine: engine.clone(),
         workspace: workspace.clone(),
+        scripts: Arc::new(ScriptRunner::new(
+            paths.clone(),
+            ScriptSettings {
+                setup: config.worktrees.setup.clone(),
+                teardown: config.worktrees.teardown.clone(),
+                limit: Duration::from_secs(u64::from(config.worktrees.script_minutes) * 60),
+            },
+        )),
         multiplexer: multiplexer.clone(),
         launchers: launchers.clone(),
         notifier: Arc::new(ProcessNotifier::new(NotifySettings {
@@ -233,6 +264,8 @@ async fn serve(
 
     // Front ends.
     let minting = tokens.clone();
+    let wanted: Arc<Wanted> = Arc::default();
+    let showing = (zellij.clone(), links.clone(), wanted.clone());
     let (linking, shown_links) = (links.clone(), links.clone());
     let api = Arc::new(Api {
         engine: engine.clone(),
@@ -248,8 +281,16 @@ async fn serve(
             permission_mode: config.defaults.permission_mode.clone(),
         },
         started_at,
+        check_programs: Arc::new(move || needed.check()),
         stop: stop.clone(),
         mint_token: Arc::new(move |session| minting.mint(session)),
+        show: Arc::new(move |session| {
+            if showing.1.of_session(&session).is_some() {
+                links::show(&showing.0, session);
+            } else {
+                showing.2.add(session);
+            }
+        }),
         link: Arc::new(move |session, server_pid| {
             linking.ensure(LinkKey {
                 session,
@@ -269,8 +310,10 @@ async fn serve(
         engine: engine.clone(),
         links: links.clone(),
         api: api.clone(),
+        zellij,
         multiplexer,
         capacity,
+        wanted,
     });
     let drawing = dashboards.clone();
     let drawing_stop = stop.clone();

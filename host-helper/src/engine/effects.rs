@@ -16,14 +16,15 @@ use claustre_protocol::{
     ids::{MessageId, SessionId},
     rpc::Fault,
     status::{ClaudeStatus, Reason, TaskStatus},
+    time::Timestamp,
 };
 use tokio::sync::oneshot;
 
 use super::{Engine, reports::Input};
 use crate::{
     ports::{
-        Launchers, Multiplexer, Notifier, PaneFacts, PaneOrder, PlanOrder, PortError, Workspace,
-        WorktreeOrder,
+        Launchers, Multiplexer, Notifier, PaneFacts, PaneOrder, PlanOrder, PortError,
+        ScriptFailure, ScriptOrder, Scripts, Workspace, WorktreeOrder,
     },
     store::PendingEffect,
 };
@@ -32,6 +33,10 @@ use crate::{
 const PAUSE_BEFORE_ENTER: Duration = Duration::from_millis(250);
 /// How long a typed prompt may take to be confirmed before Enter is typed again.
 const CONFIRM_MS: u64 = 2_000;
+/// How soon what must go before is looked at again.
+const LOOK_AGAIN_MS: i64 = 100;
+/// How often a client that ends is looked at: its launcher makes it end long before.
+const MOST_LOOKS_AT_CLIENT: u32 = 200;
 /// How often Enter is typed.
 const MOST_ENTERS: u32 = 3;
 
@@ -61,6 +66,8 @@ pub struct Effects {
     pub engine: Engine,
     /// Repositories and worktrees.
     pub workspace: Arc<dyn Workspace>,
+    /// What the user has run around worktrees.
+    pub scripts: Arc<dyn Scripts>,
     /// Tabs and panes.
     pub multiplexer: Arc<dyn Multiplexer>,
     /// Launchers.
@@ -101,7 +108,9 @@ impl Effects {
                 self.end_client(&session, *resume, pending.attempts)
             }
             (Effect::CloseTab { .. }, Some(session)) => self.close_tab(&session),
-            (Effect::RemoveWorktree { .. }, Some(session)) => self.remove_worktree(&session),
+            (Effect::RemoveWorktree { .. }, Some(session)) => {
+                self.remove_worktree(&session, pending.attempts)
+            }
             (Effect::DeliverMessage { message, .. }, Some(session)) => {
                 self.deliver(&session, *message)
             }
@@ -124,13 +133,56 @@ impl Effects {
         let Some(opened) = session.opened.as_deref().filter(|_| session.is_open()) else {
             return Ran::Done(Vec::new());
         };
+        // A session of the same branch may just have been closed: its worktree must be kept and gone before it is made anew.
+        match self.is_being_removed(opened) {
+            Ok(false) => {}
+            Ok(true) => {
+                return Ran::Later {
+                    after_ms: LOOK_AGAIN_MS,
+                    why: "the last worktree of its branch is being removed".into(),
+                };
+            }
+            Err(fault) => return launch_failed(session.id, PortError::passing(fault.message)),
+        }
         match self.make_ready(session.id, opened) {
             Ok(commands) => Ran::Done(commands),
-            Err(error) => launch_failed(session.id, error),
+            Err(failure) => match launch_failed(session.id, failure.error) {
+                Ran::Failed {
+                    error,
+                    mut commands,
+                } => {
+                    commands.splice(0..0, tail_note(session.id, opened, "setup", &failure.tail));
+                    Ran::Failed { error, commands }
+                }
+                other => other,
+            },
         }
     }
 
-    fn make_ready(&self, id: SessionId, opened: &SessionOpened) -> Result<Vec<Command>, PortError> {
+    /// Waits a removal of this branch's worktree in the outbox?
+    fn is_being_removed(&self, opened: &SessionOpened) -> Result<bool, Fault> {
+        self.engine.read_blocking(|reader| {
+            let whenever = Timestamp::from_millis(i64::MAX);
+            for waiting in reader.pending_effects(whenever, usize::MAX)? {
+                let Effect::RemoveWorktree { session } = waiting.effect else {
+                    continue;
+                };
+                let same = reader.session(session)?.is_some_and(|other| {
+                    other.project() == Some(opened.project) && other.branch() == opened.branch
+                });
+                if same {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
+    fn make_ready(
+        &self,
+        id: SessionId,
+        opened: &SessionOpened,
+    ) -> Result<Vec<Command>, ScriptFailure> {
         let project = self.project_of(opened)?;
         let repository = project
             .path_on(self.engine.machine)
@@ -145,11 +197,22 @@ impl Effects {
                 .clone()
                 .or_else(|| project.default_branch.get().cloned()),
         })?;
+        let token = (self.tokens)(id)?;
+        let around = ScriptOrder {
+            session: id,
+            repository: repository.clone().into(),
+            project: project.name.value(),
+            worktree: worktree.path.clone(),
+            branch: worktree.branch.clone(),
+            base: worktree.base.clone(),
+        };
+        let said = self.scripts.setup(&around)?;
+        let hooks = self.scripts.git_hooks(&around)?;
         let (reply, answer) = oneshot::channel();
         let plan = PlanOrder {
             session: id,
             claude_session_id: opened.claude_session_id.clone(),
-            token: (self.tokens)(id)?,
+            token,
             cwd: worktree.path.clone(),
             repository: repository.clone().into(),
             title: opened.title.clone(),
@@ -159,6 +222,7 @@ impl Effects {
             effort: opened.effort.clone(),
             permission_mode: opened.permission_mode.clone(),
             append_system_prompt: self.workspace.fragments(repository.as_ref()),
+            env: hooks.env,
         };
         let ended = || PortError::passing("writing the launch plan: the daemon is ending");
         self.reports
@@ -169,7 +233,12 @@ impl Effects {
             .map_err(|_| ended())?;
         let foreseen = answer.blocking_recv().map_err(|_| ended())??;
         let mut notes = worktree.notes;
-        notes.extend(foreseen);
+        for note in said.into_iter().chain(hooks.notes).chain(foreseen) {
+            // Scripts and hooks may have the same to say.
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
         Ok(vec![Command::Session(SessionCommand::ReportWorktree {
             session: id,
             path: worktree.path.display().to_string(),
@@ -259,13 +328,23 @@ impl Effects {
         }
     }
 
-    fn remove_worktree(&self, session: &Session) -> Ran {
+    fn remove_worktree(&self, session: &Session, attempts: u32) -> Ran {
         let (Some(opened), Some(worktree)) = (session.opened.as_deref(), session.worktree.get())
         else {
             return Ran::Done(Vec::new());
         };
-        if self.is_shared(session, &worktree.path) {
+        if self.is_shared(session) {
             return Ran::Done(Vec::new());
+        }
+        // A client that is still ending may still write: what it writes belongs into the snapshot.
+        let writes = session
+            .running_client()
+            .is_some_and(|client| self.launchers.is_alive(client.pid));
+        if writes && attempts < MOST_LOOKS_AT_CLIENT {
+            return Ran::Later {
+                after_ms: LOOK_AGAIN_MS,
+                why: "its client has not ended yet".into(),
+            };
         }
         let removal = self.project_of(opened).and_then(|project| {
             let repository = project
@@ -274,18 +353,43 @@ impl Effects {
                     PortError::lasting("its project has no repository on this host", None)
                 })?
                 .to_owned();
-            self.workspace.remove(
+            let around = ScriptOrder {
+                session: session.id,
+                repository: repository.clone().into(),
+                project: project.name.value(),
+                worktree: worktree.path.clone().into(),
+                branch: worktree.branch.clone(),
+                base: worktree.base.clone(),
+            };
+            // A script that fails keeps nobody from tidying up: its worktree's work is kept all the same.
+            let notes = match self.scripts.teardown(&around) {
+                Ok(notes) => {
+                    for note in notes {
+                        tracing::info!(session = %session.id, note, "before a worktree is removed");
+                    }
+                    Vec::new()
+                }
+                Err(failure) => {
+                    let text = format!("{}\n{}", failure.error.message, failure.tail);
+                    tail_note(session.id, opened, "teardown", &text)
+                }
+            };
+            let removed = self.workspace.remove(
                 repository.as_ref(),
                 worktree.path.as_ref(),
                 &session.id.to_string(),
-            )
+            )?;
+            Ok((removed, notes))
         });
         match removal {
-            Ok(removed) => Ran::Done(vec![Command::Worktree(WorktreeCommand::ReportRemoved {
-                session: session.id,
-                snapshot: removed.snapshot,
-                branch_deleted: removed.branch_deleted,
-            })]),
+            Ok((removed, mut commands)) => {
+                commands.push(Command::Worktree(WorktreeCommand::ReportRemoved {
+                    session: session.id,
+                    snapshot: removed.snapshot,
+                    branch_deleted: removed.branch_deleted,
+                }));
+                Ran::Done(commands)
+            }
             // The worktree simply stays: nothing is lost, and the timeline says why.
             Err(error) => {
                 let note = Command::Task(claustre_domain::command::TaskCommand::Note {
@@ -303,8 +407,8 @@ impl Effects {
         }
     }
 
-    /// Does another open session work in the same directory?
-    fn is_shared(&self, session: &Session, path: &str) -> bool {
+    /// Does another open session work, or is it about to work, in the same directory?
+    fn is_shared(&self, session: &Session) -> bool {
         self.engine
             .read_blocking(|reader| {
                 reader.sessions(crate::store::SessionFilter {
@@ -313,9 +417,8 @@ impl Effects {
                 })
             })
             .is_ok_and(|open| {
-                open.iter().any(|other| {
-                    other.id != session.id && other.worktree.get().is_some_and(|it| it.path == path)
-                })
+                open.iter()
+                    .any(|other| other.id != session.id && other.branch() == session.branch())
             })
     }
 
@@ -440,6 +543,29 @@ pub fn facts(pane: &Pane) -> PaneFacts {
         pane: pane.pane,
         background: pane.background,
     }
+}
+
+impl From<PortError> for ScriptFailure {
+    fn from(error: PortError) -> Self {
+        Self {
+            error,
+            tail: String::new(),
+        }
+    }
+}
+
+/// The end of a script's output, for the timeline.
+fn tail_note(session: SessionId, opened: &SessionOpened, script: &str, tail: &str) -> Vec<Command> {
+    if tail.is_empty() {
+        return Vec::new();
+    }
+    vec![Command::Task(claustre_domain::command::TaskCommand::Note {
+        task: opened.task,
+        session: Some(session),
+        source: script.into(),
+        level: claustre_protocol::status::LogLevel::Error,
+        text: tail.into(),
+    })]
 }
 
 fn launch_failed(session: SessionId, error: PortError) -> Ran {

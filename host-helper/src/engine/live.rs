@@ -1,18 +1,29 @@
 //! What is known of sessions but not worth an event: when they were last heard of, how full their context is, what they do at this
-//! moment. Kept in memory; a restart of the daemon learns it anew from the next report.
+//! moment. Kept in memory, and written to the `live` table now and then, so that a restart of the daemon does not forget it.
 
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use claustre_protocol::{ids::SessionId, model::UsageWindow, time::Timestamp};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-use crate::ports::{DiffFacts, LiveChange};
+use super::Engine;
+use crate::{
+    ports::{DiffFacts, LiveChange},
+    store::LiveRow,
+};
+
+/// How long changes are gathered before they are written.
+const GATHER: Duration = Duration::from_secs(30);
 
 /// What is known of one session at this moment.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LiveSession {
     /// When anything was last heard of it.
     pub active_at: Option<Timestamp>,
@@ -116,6 +127,32 @@ impl Live {
         std::mem::take(&mut inner.changed).into_iter().collect()
     }
 
+    /// All that is known, for the store.
+    pub fn rows(&self, at: Timestamp) -> Vec<LiveRow> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner
+            .sessions
+            .iter()
+            .filter_map(|(session, live)| {
+                Some(LiveRow {
+                    session: *session,
+                    at: live.active_at.unwrap_or(at),
+                    state: serde_json::to_value(live).ok()?,
+                })
+            })
+            .collect()
+    }
+
+    /// Takes back what an earlier daemon knew.
+    pub fn restore(&self, rows: Vec<LiveRow>) {
+        for row in rows {
+            // Of another version: the next report tells it anew.
+            if let Ok(live) = serde_json::from_value::<LiveSession>(row.state) {
+                self.update(row.session, |known| *known = live);
+            }
+        }
+    }
+
     /// Tells of every change.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
@@ -132,4 +169,22 @@ impl Live {
             self.version.send_modify(|version| *version += 1);
         }
     }
+}
+
+/// Writes what changed, at most twice a minute, and once more at the end.
+pub async fn flush(engine: Engine, stop: CancellationToken) {
+    let mut changed = engine.live.watch();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            told = changed.changed() => if told.is_err() { break },
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(GATHER) => {}
+        }
+        changed.mark_unchanged();
+        engine.flush_live().await;
+    }
+    engine.flush_live().await;
 }

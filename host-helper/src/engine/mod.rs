@@ -148,6 +148,13 @@ impl Engine {
         answer.await.map_err(|_| writer_ended())?
     }
 
+    /// Writes telemetry to its table.
+    pub async fn flush_live(&self) {
+        let rows = self.live.rows(self.host.now());
+        // The writer's end is told to those who have more to lose.
+        self.work.send(Work::Flush(rows)).await.ok();
+    }
+
     /// Ends the writer after all that was handed in before.
     pub async fn end(&self) {
         // One that has ended already needs no telling.

@@ -98,7 +98,7 @@ pub fn run(
                 let commands = agent.look(now);
                 send(engine, commands, "registry");
             }
-            Input::Stored(events) => learn(agent.as_mut(), &events, &mut waiting),
+            Input::Stored(events) => learn(agent.as_mut(), &events, &mut waiting, engine),
             Input::Lagged => look_again(agent.as_mut(), &mut waiting, engine),
             Input::Know(known) => agent.know(*known),
             Input::Plan { order, reply } => {
@@ -288,7 +288,7 @@ fn tell(
     }
 }
 
-fn learn(agent: &mut dyn Agent, events: &[Recorded], waiting: &mut Waiting) {
+fn learn(agent: &mut dyn Agent, events: &[Recorded], waiting: &mut Waiting, engine: &Engine) {
     for recorded in events {
         match &recorded.event {
             Event::SessionAskClosed {
@@ -314,7 +314,10 @@ fn learn(agent: &mut dyn Agent, events: &[Recorded], waiting: &mut Waiting) {
                 launched_at: recorded.at(),
                 asks: Vec::new(),
             }),
-            Event::SessionClosed { session, .. } => agent.forget(*session),
+            Event::SessionClosed { session, .. } => {
+                agent.forget(*session);
+                engine.live.forget(*session);
+            }
             _ => {}
         }
     }

@@ -22,7 +22,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::{Advanced, store_fault};
 use crate::{
     ports::Host,
-    store::{EffectOutcome, ReplayMode, ReplayReport, Store, StoreError, Transaction},
+    store::{EffectOutcome, LiveRow, ReplayMode, ReplayReport, Store, StoreError, Transaction},
 };
 
 /// At most so many orders share a transaction: the first of them should not wait long for the last.
@@ -48,6 +48,8 @@ pub enum Work {
     Order(Order),
     /// Fold the whole log and compare it with the projections.
     Replay(oneshot::Sender<Result<ReplayReport, Fault>>),
+    /// Write telemetry.
+    Flush(Vec<LiveRow>),
     /// End in order, after what was handed in before.
     End,
     /// Copy the store.
@@ -132,6 +134,11 @@ pub fn run(
 fn serve(store: &mut Store, work: Work) {
     match work {
         Work::Order(_) | Work::End => {}
+        Work::Flush(rows) => {
+            if let Err(error) = store.flush_live(&rows) {
+                tracing::warn!(%error, "telemetry was not written");
+            }
+        }
         Work::Replay(reply) => {
             reply
                 .send(store.replay(ReplayMode::Compare).map_err(store_fault))

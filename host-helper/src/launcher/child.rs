@@ -17,7 +17,8 @@ use super::{
     signals::{Caught, Signals, stop_ourselves},
     terminal::{self, Terminal},
 };
-use crate::adapters::process::{ErrorOutput, Invocation, terminal_safe};
+use crate::adapters::process::{ErrorOutput, Invocation};
+use crate::text::terminal_safe;
 
 /// How long a client has to end after it was asked to, before it is made to.
 const GRACE: Duration = Duration::from_secs(5);

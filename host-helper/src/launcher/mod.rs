@@ -10,13 +10,11 @@
 //! | [`child`] | one program in the pane, from start to end |
 //! | [`orders`] | what the daemon can tell a launcher |
 //! | [`signals`], [`terminal`] | the two that need care |
-//! | [`port`] | the launchers as the engine sees them |
 //! | [`restarts`] | the brake on a client that ends at once |
 
 pub mod child;
 pub mod orders;
 pub mod plan;
-pub mod port;
 pub mod restarts;
 pub mod signals;
 pub mod terminal;

@@ -64,8 +64,11 @@ pub fn send(paths: &Paths, session: SessionId, order: Order) -> Result<(), Order
     match open.and_then(|mut pipe| writeln!(pipe, "{}", order.word())) {
         Ok(()) => Ok(()),
         Err(error)
-            if error.kind() == io::ErrorKind::NotFound
-                || error.raw_os_error() == Some(libc::ENXIO) =>
+            // Gone, never there, or gone between our opening and our writing.
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::BrokenPipe
+            ) || error.raw_os_error() == Some(libc::ENXIO) =>
         {
             Err(OrderError::NoLauncher(session))
         }

@@ -1,6 +1,7 @@
 //! What is to be started: the plan in the session's directory, which needs no daemon to be read.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -19,6 +20,8 @@ use crate::{
     paths::Paths,
 };
 
+/// How many settings git takes from the environment.
+const GIT_COUNT: &str = "GIT_CONFIG_COUNT";
 /// Variable in the plan's environment with the mode of the task.
 pub const MODE_VARIABLE: &str = "CLAUSTRE_MODE";
 
@@ -83,7 +86,8 @@ pub fn read(
     for name in &line.env_remove {
         invocation = invocation.env_remove(name);
     }
-    for (name, value) in &line.env {
+    let own_count = std::env::var(GIT_COUNT).ok();
+    for (name, value) in with_git_settings_appended(own_count.as_deref(), line.env) {
         invocation = invocation.env(name, value);
     }
     invocation = our_environment(invocation, paths, session, token);
@@ -93,6 +97,37 @@ pub fn read(
         leaves_shell: mode != Some(Mode::Autonomous),
         resumed,
     })
+}
+
+/// The plan's variables, with its settings for git behind those that the environment around us has: the plan is written without
+/// knowing where it will be started.
+fn with_git_settings_appended(
+    own_count: Option<&str>,
+    mut env: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let number = |text: &str| text.trim().parse::<usize>().unwrap_or(0);
+    let own = own_count.map_or(0, number);
+    let planned = env.get(GIT_COUNT).map_or(0, |text| number(text));
+    if planned == 0 || own == 0 {
+        return env;
+    }
+    let mut moved = Vec::new();
+    for at in 0..planned {
+        for part in ["KEY", "VALUE"] {
+            if let Some(value) = env.remove(&format!("GIT_CONFIG_{part}_{at}")) {
+                moved.push((
+                    format!("GIT_CONFIG_{part}_{}", own.saturating_add(at)),
+                    value,
+                ));
+            }
+        }
+    }
+    env.extend(moved);
+    env.insert(
+        GIT_COUNT.to_owned(),
+        own.saturating_add(planned).to_string(),
+    );
+    env
 }
 
 /// What every child of a session has in its environment.
@@ -121,4 +156,38 @@ pub fn shell(paths: &Paths, session: SessionId, worktree: &Path) -> Invocation {
         .env(SESSION_VARIABLE, session.to_string())
         .env(HOME_VARIABLE, paths.home())
         .env_remove(TOKEN_VARIABLE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gits_settings_of_the_plan_come_behind_those_around_us() {
+        let planned = || {
+            BTreeMap::from([
+                ("GIT_CONFIG_COUNT".to_owned(), "1".to_owned()),
+                ("GIT_CONFIG_KEY_0".to_owned(), "core.hooksPath".to_owned()),
+                ("GIT_CONFIG_VALUE_0".to_owned(), "/h".to_owned()),
+                ("OTHER".to_owned(), "o".to_owned()),
+            ])
+        };
+        assert_eq!(with_git_settings_appended(None, planned()), planned());
+        assert_eq!(with_git_settings_appended(Some("x"), planned()), planned());
+        let appended = with_git_settings_appended(Some("2"), planned());
+        let expected = [
+            ("GIT_CONFIG_COUNT", "3"),
+            ("GIT_CONFIG_KEY_2", "core.hooksPath"),
+            ("GIT_CONFIG_VALUE_2", "/h"),
+            ("OTHER", "o"),
+        ];
+        assert!(
+            appended
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .eq(expected)
+        );
+        let none = BTreeMap::from([("OTHER".to_owned(), "o".to_owned())]);
+        assert_eq!(with_git_settings_appended(Some("2"), none.clone()), none);
+    }
 }

@@ -30,6 +30,14 @@ pub(super) fn network_file_system(magic: u64) -> Option<&'static str> {
     }
 }
 
+/// The network file system that a directory lies on, where it is one.
+///
+/// # Errors
+/// The system does not say.
+pub fn network_file_system_of(directory: &Path) -> Result<Option<&'static str>, StoreError> {
+    kind_of(directory)
+}
+
 /// Refuses a directory on a network file system.
 pub(super) fn refuse_network(directory: &Path, store: &Path) -> Result<(), StoreError> {
     match kind_of(directory)? {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::{StoreError, backup};
+use super::{Reader, StoreError, backup};
 
 /// One step from a format to the next.
 #[derive(Clone, Copy)]
@@ -68,6 +68,25 @@ fn migrate(
         .commit()
         .map_err(StoreError::doing("migrating the store"))?;
     Ok(copy)
+}
+
+impl Reader {
+    /// Looks whether this Claustre knows the format of the store at `path`, which this reader reads.
+    ///
+    /// # Errors
+    /// A newer Claustre wrote it, or SQLite refuses.
+    pub fn check_format(&self, path: &Path) -> Result<i64, StoreError> {
+        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        let found = format(&self.connection)?;
+        if found > known {
+            return Err(StoreError::Newer {
+                path: path.to_owned(),
+                found,
+                known,
+            });
+        }
+        Ok(found)
+    }
 }
 
 fn format(connection: &Connection) -> Result<i64, StoreError> {

@@ -33,6 +33,7 @@ use uuid::Uuid;
 pub use chain::{ChainBreak, ChainReport};
 pub use codec::{Decoded, Hash, RawEvent};
 pub use error::StoreError;
+pub use filesystem::network_file_system_of;
 pub use history::{Snapshot, TimelineOf};
 pub use live::LiveRow;
 pub use outbox::{EffectOutcome, PendingEffect};
@@ -221,4 +222,28 @@ fn newest_position(connection: &Connection) -> Result<i64, StoreError> {
 /// The version of SQLite in this program.
 pub fn sqlite_version() -> String {
     rusqlite::version().to_owned()
+}
+
+/// Refuses a SQLite with a known bug; see [`StoreError::OldSqlite`].
+///
+/// # Errors
+/// The SQLite in this program is too old.
+pub fn check_sqlite() -> Result<(), StoreError> {
+    open::refuse_old_sqlite(rusqlite::version_number(), rusqlite::version())
+}
+
+/// The host that a store belongs to, read without opening it for writing.
+///
+/// # Errors
+/// It names none, or SQLite refuses.
+pub fn machine_of(path: &Path) -> Result<MachineId, StoreError> {
+    let connection = open::for_reading(path)?;
+    let unreadable = |why: String| StoreError::Unreadable {
+        what: "this host's id".into(),
+        why,
+    };
+    meta(&connection, "machine_id")?
+        .ok_or_else(|| unreadable("it is missing".into()))?
+        .parse()
+        .map_err(|error: uuid::Error| unreadable(error.to_string()))
 }

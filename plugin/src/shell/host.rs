@@ -150,6 +150,10 @@ pub fn copy_to_clipboard(text: &str) {
     run(&command::copy(text));
 }
 
+pub fn unblock_cli_pipe_input(pipe: &str) {
+    run(&command::unblock_pipe(pipe));
+}
+
 pub fn block_cli_pipe_input(pipe: &str) {
     run(&command::block_pipe(pipe));
 }

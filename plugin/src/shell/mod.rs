@@ -26,7 +26,10 @@ use claustre_plugin::{
         event::{Event, PipeMessage, PipeSource, kind},
     },
 };
-use claustre_protocol::{link::MESSAGE_TOGGLE, time::Timestamp};
+use claustre_protocol::{
+    link::{MESSAGE_SHOW, MESSAGE_TOGGLE},
+    time::Timestamp,
+};
 use ratatui_core::buffer::Buffer;
 
 use home::Home;
@@ -174,6 +177,10 @@ impl Shell {
 
     fn message(&mut self, message: PipeMessage) {
         match (&message.source, message.name.as_str()) {
+            (PipeSource::Cli(pipe), MESSAGE_SHOW) => {
+                self.show();
+                unblock_cli_pipe_input(pipe);
+            }
             (PipeSource::Cli(_), _) => self.pipe_line(message),
             (PipeSource::Keybind | PipeSource::Plugin, MESSAGE_TOGGLE) => self.toggle(),
             (PipeSource::Keybind | PipeSource::Plugin, _) => {}

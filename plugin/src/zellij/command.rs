@@ -85,6 +85,11 @@ pub fn run_command(argv: &[&str]) -> Message {
     named(71).message(43, &command.text(3, "."))
 }
 
+/// Lets the pipe's program go on, or end.
+pub fn unblock_pipe(pipe: &str) -> Message {
+    named(76).text(47, pipe)
+}
+
 /// Holds the pipe open: what is written to it is no longer answered by itself.
 pub fn block_pipe(pipe: &str) -> Message {
     named(77).text(48, pipe)

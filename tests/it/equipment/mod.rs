@@ -5,7 +5,7 @@ mod env;
 mod fake_anthropic;
 mod fake_claude;
 mod fake_gh;
-mod real_client;
+pub mod real_client;
 mod zellij;
 
 /// Says why a test did not run. It counts as passed: the machine lacks something that is not ours.

@@ -33,7 +33,7 @@ pub fn task(task: &Task, project_name: &str) -> Option<model::Task> {
     let usage = task.usage_total();
     Some(model::Task {
         id: task.id,
-        id_project: *task.project.get()?,
+        project_id: *task.project.get()?,
         project: project_name.to_owned(),
         title: task.title.value(),
         description: task.description.value(),

@@ -58,7 +58,10 @@ pub(super) fn decide(
                 .into_iter()
                 .find(|asked| asked.kind == wanted_kind)
                 .or(any)
-                .ok_or_else(|| Rejection::refused(&doing, "it asks nothing"))?
+                .ok_or_else(|| {
+                    Rejection::refused(&doing, "it asks nothing")
+                        .hint("claustre inbox shows who asks")
+                })?
         }
     };
     if !chosen.answerable {

@@ -374,6 +374,7 @@ fn what_was_answered_elsewhere_or_is_gone_is_not_asked_any_more() {
     let first = desk.ask(AskKind::Permission, true);
     desk.go(S::ReportAskClosed {
         session,
+        ask: None,
         outcome: AskOutcome::Elsewhere,
     });
     assert_eq!(

@@ -138,7 +138,11 @@ pub fn decide(
             }];
             // The summary's first line says at a glance what waits for review.
             let line = summary.lines().map(str::trim).find(|line| !line.is_empty());
-            events.extend(move_to(&known, TaskStatus::InReview, line.map(str::to_owned)));
+            events.extend(move_to(
+                &known,
+                TaskStatus::InReview,
+                line.map(str::to_owned),
+            ));
             Ok(events)
         }
         TaskCommand::ReportPullRequest { task, url } => {

@@ -566,6 +566,7 @@ fn session_command(kind: u8, what: u8, with: u8, session: SessionId, now: Timest
         },
         14 => SessionCommand::ReportAskClosed {
             session,
+            ask: None,
             outcome: AskOutcome::Elsewhere,
         },
         15 => SessionCommand::ReportState {

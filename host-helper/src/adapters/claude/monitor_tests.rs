@@ -666,6 +666,7 @@ fn order(world: &World) -> PlanOrder {
         effort: None,
         permission_mode: None,
         append_system_prompt: Some("Be brief.".into()),
+        env: Vec::new(),
     }
 }
 

@@ -208,12 +208,23 @@ pub enum PlanError {
 /// Writes `settings.json`, `mcp.json`, `prompt.md` and, last, `launch.json` into the session's directory.
 pub fn write(directory: &Path, request: &PlanRequest<'_>) -> Result<LaunchPlan, PlanError> {
     let plan = build(directory, request)?;
-    let settings = settings::build(&SettingsRequest {
+    let mut settings = settings::build(&SettingsRequest {
         claustre: request.claustre,
         events: &observed_events(request.version),
         user_status_line: request.user_status_line,
         approve_worktree_mcp: request.approve_worktree_mcp,
     })?;
+    let prompt_path = directory.join(PROMPT_FILE);
+    if given_prompt(request).is_some_and(|prompt| prompt.len() >= ARGUMENT_LIMIT) {
+        // It will be told to read this file, which lies outside the worktree: that alone needs no question.
+        let rule = format!("Read(/{})", path_text(&prompt_path)?);
+        if let Some(allowed) = settings
+            .pointer_mut("/permissions/allow")
+            .and_then(serde_json::Value::as_array_mut)
+        {
+            allowed.push(rule.into());
+        }
+    }
     let variables: Vec<&str> = BRIDGE_VARIABLES
         .iter()
         .copied()
@@ -224,7 +235,7 @@ pub fn write(directory: &Path, request: &PlanRequest<'_>) -> Result<LaunchPlan, 
     files::write_private(&directory.join(SETTINGS_FILE), pretty(&settings).as_bytes())?;
     files::write_private(&directory.join(MCP_FILE), pretty(&servers).as_bytes())?;
     if let Some(prompt) = given_prompt(request) {
-        files::write_private(&directory.join(PROMPT_FILE), prompt.as_bytes())?;
+        files::write_private(&prompt_path, prompt.as_bytes())?;
     }
     plan.save(directory)?;
     Ok(plan)

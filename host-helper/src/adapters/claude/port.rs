@@ -69,7 +69,8 @@ pub(super) fn write_plan(host: &ClaudeHost, order: &PlanOrder) -> Result<(), Por
             None,
         )
     })?;
-    let env = BTreeMap::from([
+    let mut env: BTreeMap<String, String> = order.env.iter().cloned().collect();
+    env.extend([
         (SESSION_VARIABLE.to_owned(), order.session.to_string()),
         (TOKEN_VARIABLE.to_owned(), order.token.clone()),
         (HOME_VARIABLE.to_owned(), home.to_owned()),

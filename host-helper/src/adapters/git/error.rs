@@ -145,9 +145,7 @@ impl GitError {
     /// What the user can do about it, in one sentence.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::MissingPath(_) => {
-                "check the path; a moved repository is set with `claustre project edit`".into()
-            }
+            Self::MissingPath(_) => "check the path; it must be a directory with a checkout".into(),
             Self::NotARepository(path) => {
                 format!(
                     "run `git init` in {} or give the path of a repository",
@@ -194,9 +192,7 @@ impl GitError {
             Self::Tampered(_) => {
                 "look at `git config --list --show-origin` there for filters you did not set".into()
             }
-            Self::NoSnapshot(_) => {
-                "`claustre worktree restore` without a name lists the snapshots".into()
-            }
+            Self::NoSnapshot(_) => "`claustre worktree list` shows what is kept".into(),
             Self::Process(error) => {
                 use crate::adapters::process::FailureReason;
                 match error.reason {

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::{Git, GitError};
-use crate::adapters::process::terminal_safe;
+use crate::text::terminal_safe;
 
 /// Files copied into one worktree before we stop and say so.
 const MOST_FILES: usize = 50_000;

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::GitError;
-use crate::adapters::process::terminal_safe;
+use crate::text::terminal_safe;
 
 const LONGEST: usize = 100;
 const LONGEST_SLUG: usize = 40;

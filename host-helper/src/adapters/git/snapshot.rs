@@ -412,11 +412,8 @@ fn add(
 }
 
 fn find(git: &Git, repo: &Path, snapshot_ref: &str) -> Result<Snapshot, GitError> {
-    let missing = || {
-        GitError::NoSnapshot(
-            crate::adapters::process::terminal_safe(snapshot_ref).replace('\n', " "),
-        )
-    };
+    let missing =
+        || GitError::NoSnapshot(crate::text::terminal_safe(snapshot_ref).replace('\n', " "));
     let name = snapshot_ref.strip_prefix(PREFIX).ok_or_else(missing)?;
     names::check_snapshot(name)?;
     let mut all = list(git, repo)?.into_iter();

@@ -102,6 +102,40 @@ pub fn create(git: &Git, request: &CreateWorktree) -> Result<Worktree, GitError>
     })
 }
 
+/// Finds what [`create`] would refuse, by looking only. A base that a fetch could still bring is not refused.
+pub fn foresee(
+    git: &Git,
+    repo: &Path,
+    worktrees_root: &Path,
+    branch: &str,
+    base: Option<&str>,
+) -> Result<(), GitError> {
+    names::check_branch(branch)?;
+    let repository = repository::inspect(git, repo)?;
+    let root = canonical(worktrees_root).unwrap_or_else(|_| worktrees_root.to_owned());
+    let listed = worktree_list::list(git, &repository.root)?;
+    if let Some(entry) = listed
+        .iter()
+        .find(|entry| entry.branch.as_deref() == Some(branch) && !entry.path.starts_with(&root))
+    {
+        return Err(GitError::BranchCheckedOut {
+            branch: branch.to_owned(),
+            path: entry.path.clone(),
+        });
+    }
+    let exists = commit_of(git, &repository.root, &format!("refs/heads/{branch}"))?.is_some();
+    if exists || !repository.remotes.is_empty() {
+        return Ok(());
+    }
+    check_base(git, &repository, base.unwrap_or(&repository.default_branch))
+}
+
+/// Looks whether a branch could start from this base, in what the repository has now.
+pub fn check_base(git: &Git, repository: &Repository, base: &str) -> Result<(), GitError> {
+    names::check_base(base)?;
+    start(git, repository, Some(base), false).map(|_| ())
+}
+
 /// Checks that the path is strictly below our root, also after its links are resolved, and makes
 /// its parents.
 pub(super) fn place(root: &Path, path: &Path) -> Result<PathBuf, GitError> {

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
-use super::{FailureReason, Finished, Invocation, OutputStream, ProcessError, terminal_safe};
+use super::{FailureReason, Finished, Invocation, OutputStream, ProcessError};
+use crate::text::terminal_safe;
 
 /// How long a program has between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);

@@ -395,6 +395,18 @@ impl Zellij {
         })
     }
 
+    /// What Zellij says of its configuration: `Well defined.`, or what is wrong.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub fn config_verdict(&self) -> Result<String, ZellijError> {
+        let said = self.call(["setup", "--check"])?.stdout_text();
+        let verdict = said
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("[CONFIG FILE]:"));
+        Ok(verdict.unwrap_or_default().trim().to_owned())
+    }
+
     fn action<I, S>(&self, session: &str, arguments: I) -> Result<String, ZellijError>
     where
         I: IntoIterator<Item = S>,
@@ -471,7 +483,14 @@ impl Directories {
             let path = line.trim().trim_matches('"');
             path.starts_with('/').then(|| PathBuf::from(path))
         };
-        let config = find("[CONFIG DIR]:")?;
+        // A Zellij that was never configured names the places it would look in, its first choice first.
+        let config = find("[CONFIG DIR]:").or_else(|| {
+            said.lines()
+                .skip_while(|line| !line.starts_with("[CONFIG DIR]:"))
+                .map(|line| line.trim().trim_matches('"'))
+                .find(|line| line.starts_with('/'))
+                .map(PathBuf::from)
+        })?;
         Some(Self {
             config_file: find("[LOOKING FOR CONFIG FILE FROM]:")
                 .unwrap_or_else(|| config.join("config.kdl")),
@@ -533,6 +552,12 @@ mod tests {
         );
         assert_eq!(directories.cache, PathBuf::from("/h/.cache/zellij"));
         assert_eq!(Directories::parse("[CONFIG DIR]: Not Found\n"), None);
+        let unconfigured = "[Version]: \"0.45.1\"\n[CONFIG DIR]: Not Found\n On your system zellij looks in the following config directories by default:\n \
+                            \"/h/.config/zellij\"\n \"/etc/zellij\"\n[CONFIG FILE]: Not Found\n[CACHE DIR]: /h/.cache/zellij\n";
+        assert_eq!(
+            Directories::parse(unconfigured).map(|found| found.config_file),
+            Some(PathBuf::from("/h/.config/zellij/config.kdl"))
+        );
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub struct Api {
     pub defaults: Defaults,
     /// Since when the daemon runs.
     pub started_at: Timestamp,
+    /// Are the programs there that a session needs?
+    pub check_programs: Arc<dyn Fn() -> Result<(), crate::ports::PortError> + Send + Sync>,
     /// Ends the daemon.
     pub stop: CancellationToken,
     /// Makes a session's token and remembers it; the hash of it.
@@ -69,6 +71,8 @@ pub struct Api {
     >,
     /// Connects to the dashboard of a Zellij session, by its server's process.
     pub link: Arc<dyn Fn(String, u32) + Send + Sync>,
+    /// Puts the dashboard of a Zellij session in front, now or as soon as its plugin calls.
+    pub show: Arc<dyn Fn(String) + Send + Sync>,
     /// The Zellij sessions whose dashboard answers.
     pub links: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
 }
@@ -146,6 +150,10 @@ impl Api {
             R::PluginLink(link) => {
                 (self.link)(link.session, link.server_pid);
                 json(done("connecting"))
+            }
+            R::DashboardShow(show) => {
+                (self.show)(show.session);
+                json(done("it comes as soon as its plugin calls"))
             }
             R::DaemonStatus(_) => json(self.daemon_status().await?),
             R::DaemonStop(_) => {

@@ -32,7 +32,8 @@ impl Api {
             })?
             .map_err(port_fault)?;
         if !add.base.is_empty() {
-            self.workspace.check_branch(&add.base).map_err(port_fault)?;
+            self.check_base(facts.root.clone(), add.base.clone())
+                .await?;
         }
         let project = ProjectId::new(self.engine.host.uuid());
         let command = Command::Project(ProjectCommand::Add {
@@ -111,7 +112,10 @@ impl Api {
     ) -> Result<Project, Fault> {
         let project = self.find_project("changing the project", &edit.of).await?;
         if let Some(base) = &edit.base {
-            self.workspace.check_branch(base).map_err(port_fault)?;
+            match project.path_on(self.engine.machine) {
+                Some(path) => self.check_base(path.into(), base.clone()).await?,
+                None => self.workspace.check_branch(base).map_err(port_fault)?,
+            }
         }
         let command = Command::Project(ProjectCommand::Edit {
             project: project.id,
@@ -139,6 +143,20 @@ impl Api {
             "{} is off the list; its repository was not touched",
             project.name.value()
         )))
+    }
+
+    async fn check_base(&self, repository: PathBuf, base: String) -> Result<(), Fault> {
+        let workspace = self.workspace.clone();
+        tokio::task::spawn_blocking(move || workspace.check_base(&repository, &base))
+            .await
+            .map_err(|error| {
+                Fault::new(
+                    FaultCode::Internal,
+                    format!("checking the base: {error}"),
+                    None,
+                )
+            })?
+            .map_err(port_fault)
     }
 
     pub(super) async fn project_of(&self, id: ProjectId) -> Result<Project, Fault> {

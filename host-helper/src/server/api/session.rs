@@ -75,11 +75,13 @@ impl Api {
         let title = prompt
             .as_deref()
             .map_or_else(|| branch.clone(), |prompt| text::one_line(prompt, 80));
+        let base = new.base.filter(|base| !base.is_empty());
+        let from = base
+            .clone()
+            .unwrap_or_else(|| project.default_branch.value());
+        self.check_start(&project, &branch, &from).await?;
         let mut open = self.open_session(project.id, title, branch, mode)?;
-        open.base = new.base.filter(|base| !base.is_empty());
-        if let Some(base) = &open.base {
-            self.workspace.check_branch(base).map_err(port_fault)?;
-        }
+        open.base = base;
         open.prompt = prompt;
         let session = open.session;
         self.order_session(session, SessionCommand::Open(Box::new(open)), actor)
@@ -167,7 +169,7 @@ impl Api {
             Fault::new(
                 FaultCode::Refused,
                 format!("{doing}: {} has no pane yet", session.tab_name()),
-                Some("wait until it has started, or resume it with R".into()),
+                Some("wait until it has started, or try it again: claustre task retry".into()),
             )
         })?;
         let multiplexer = self.multiplexer.clone();

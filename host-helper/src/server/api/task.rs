@@ -14,7 +14,7 @@ use claustre_protocol::{
 };
 
 use super::{Api, done, present};
-use crate::{engine::port_fault, store::TaskFilter, text};
+use crate::{engine::port_fault, ports::WorktreeOrder, store::TaskFilter, text};
 
 /// Longest title, in characters.
 const LONGEST_TITLE: usize = 200;
@@ -170,6 +170,7 @@ impl Api {
             self.workspace
                 .branch_for(&task.title.value(), task.id.uuid())
         });
+        self.check_start(&project, &branch, &base).await?;
         let mut open =
             self.open_session(project_id, task.title.value(), branch, task.mode.value())?;
         open.base = Some(base.clone());
@@ -185,6 +186,33 @@ impl Api {
         });
         self.engine.submit(command, actor).await?;
         Ok(session)
+    }
+
+    /// Refuses at once what would otherwise fail a moment later, where nobody looks: a program that is missing, a base that is not
+    /// there, a branch that is checked out elsewhere.
+    pub(super) async fn check_start(
+        &self,
+        project: &claustre_domain::project::Project,
+        branch: &str,
+        base: &str,
+    ) -> Result<(), Fault> {
+        let Some(repository) = project.path_on(self.engine.machine) else {
+            return Ok(());
+        };
+        let order = WorktreeOrder {
+            repository: repository.into(),
+            project: project.name.value(),
+            branch: branch.to_owned(),
+            base: Some(base.to_owned()),
+        };
+        let (workspace, check_programs) = (self.workspace.clone(), self.check_programs.clone());
+        tokio::task::spawn_blocking(move || {
+            workspace.check_start(&order)?;
+            check_programs()
+        })
+        .await
+        .map_err(|error| Fault::new(FaultCode::Internal, format!("launching: {error}"), None))?
+        .map_err(port_fault)
     }
 
     /// An order for a new session, with its token minted.

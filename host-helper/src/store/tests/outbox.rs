@@ -21,7 +21,7 @@ fn an_effect_is_run_once_whatever_becomes_of_it() {
     for (delay, effect) in (0..).zip(&effects) {
         assert!(transaction.enqueue(effect, at(100 + delay)).unwrap());
         assert!(
-            !transaction.enqueue(effect, at(0)).unwrap(),
+            !transaction.enqueue(effect, at(500)).unwrap(),
             "its key is there"
         );
     }
@@ -146,4 +146,19 @@ fn the_last_telemetry_of_a_session_is_kept() {
     assert_eq!(live.at, at(20));
     assert_eq!(live.state["context_percent"], 20);
     assert_eq!(bench.reader().all_live().unwrap(), [live]);
+}
+
+#[test]
+fn an_effect_that_is_asked_for_again_comes_at_the_earlier_time() {
+    let mut bench = Bench::new();
+    let effect = Effect::OpenPane {
+        session: SessionId::new(Uuid::new_v4()),
+    };
+    let mut transaction = bench.store().begin(at(100)).unwrap();
+    assert!(transaction.enqueue(&effect, at(900)).unwrap());
+    transaction.commit().unwrap();
+    let mut transaction = bench.store().begin(at(200)).unwrap();
+    assert!(!transaction.enqueue(&effect, at(200)).unwrap());
+    transaction.commit().unwrap();
+    assert_eq!(bench.reader().next_effect_at().unwrap(), Some(at(200)));
 }

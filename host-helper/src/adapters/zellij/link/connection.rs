@@ -208,8 +208,9 @@ impl Connection {
             if !self.carry_out(out, core, Some(&pipes.lines), waiting).await {
                 return End::Broken("the plugin takes no more lines");
             }
-            let longest = if core.is_up() {
-                SILENCE_MILLIS
+            // A ping goes out at the first silence; a second one means that the pipes lead nowhere.
+            let longest = if core.was_up() {
+                2 * SILENCE_MILLIS
             } else {
                 FIRST_ANSWER_MILLIS
             };

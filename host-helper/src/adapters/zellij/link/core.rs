@@ -77,6 +77,8 @@ pub(super) struct Core {
     pending: BTreeMap<u64, Pending>,
     feed: Feed,
     up: bool,
+    /// Was anybody there on this connection?
+    was_up: bool,
     clients: Vec<u16>,
     visible: bool,
     heard_at: u64,
@@ -97,6 +99,7 @@ impl Core {
             pending: BTreeMap::new(),
             feed: Feed::default(),
             up: false,
+            was_up: false,
             clients: Vec::new(),
             visible: false,
             heard_at: 0,
@@ -107,6 +110,7 @@ impl Core {
     /// A connection was opened. `epoch` must be higher than all before it, of former daemons too.
     pub(super) fn opened(&mut self, epoch: u64, now: u64) {
         self.epoch = epoch;
+        self.was_up = false;
         self.lines = 0;
         self.pipe = None;
         self.heard_at = now;
@@ -141,6 +145,11 @@ impl Core {
     /// Is anybody there?
     pub(super) fn is_up(&self) -> bool {
         self.up
+    }
+
+    /// Was anybody there on this connection?
+    pub(super) fn was_up(&self) -> bool {
+        self.was_up
     }
 
     /// An instance said a line.
@@ -355,11 +364,19 @@ impl Core {
 
     fn greet(&mut self, candidate: Candidate, forgot: bool, now: u64, out: &mut Vec<Out>) {
         let instance = candidate.instance.clone();
+        // Its first heartbeat follows at once; until then what was known of its client stays true.
+        let known = self.peers.get(&instance);
+        let attached = known.is_some_and(|peer| peer.candidate.attached);
+        let visible = known.is_some_and(|peer| peer.visible);
+        self.was_up = true;
         self.peers.insert(
             instance.clone(),
             Peer {
-                candidate,
-                visible: false,
+                candidate: Candidate {
+                    attached,
+                    ..candidate
+                },
+                visible,
                 leads: false,
             },
         );
@@ -406,6 +423,10 @@ impl Core {
             .collect();
         for instance in &silent {
             self.peers.remove(instance);
+        }
+        if !silent.is_empty() {
+            // It may have been loaded afresh, and then knows nothing of us.
+            self.ping(now, out);
         }
         self.leader = self.choose(now);
         let changed: Vec<(Instance, bool)> = self

@@ -1,0 +1,140 @@
+//! Names that somebody chose to do harm, and names that fit several things.
+
+use claustre_tests::TestEnv;
+
+use super::transcript::Transcript;
+
+#[test]
+fn hostile_names_are_refused_and_run_nothing() {
+    let env = TestEnv::new();
+    env.git_repo("shop");
+    let long = "x".repeat(300);
+    let mut said = Transcript::new(&env);
+    said.run(&["project", "add", "shop", "shop"]).success();
+    for name in [
+        "-x",
+        "$(id)",
+        "a;b",
+        "a\u{1b}]0;owned\u{7}b",
+        "..",
+        ".hidden",
+        "a/b",
+        "",
+        " ",
+        &long,
+        "\u{202e}pohs",
+    ] {
+        let result = said.run(&["project", "add", "--", name, "shop"]);
+        assert_eq!(result.code, Some(1), "{name:?}");
+    }
+    for name in [
+        "-x",
+        "$(touch owned)",
+        "`touch owned`",
+        "a;b",
+        "a\u{1b}[31mb",
+        "..",
+        "a..b",
+        "a b",
+        "HEAD",
+        "refs/heads/x",
+        "a.lock",
+        &long,
+    ] {
+        let option = format!("--branch={name}");
+        let result = said.run(&["task", "add", "shop", "t", &option]);
+        assert_eq!(result.code, Some(1), "{name:?}");
+    }
+    // Without an equals sign the command line takes it for an option of its own.
+    assert_eq!(
+        said.run(&["task", "add", "shop", "t", "--branch", "-x"])
+            .code,
+        Some(2)
+    );
+    assert_eq!(said.run(&["task", "list", "--json"]).stdout, "[]\n");
+    insta::assert_snapshot!(said.finish());
+    assert!(!env.home().join("code/owned").exists());
+}
+
+#[test]
+fn things_are_found_by_id_beginning_and_name_and_what_is_ambiguous_is_asked_back() {
+    let env = TestEnv::new();
+    env.git_repo("shop");
+    env.claustre_in(
+        &env.home().join("code"),
+        &["project", "add", "shop", "shop"],
+    )
+    .success();
+    // Sixteen first digits: of seventeen tasks two share one.
+    let ids: Vec<String> = (0..17)
+        .map(|number| {
+            let title = format!("Task {number}");
+            let added = env.claustre(&["task", "add", "shop", &title]).success();
+            added.stdout.trim().to_owned()
+        })
+        .collect();
+    env.claustre(&["task", "add", "shop", "Twice"]).success();
+    env.claustre(&["task", "add", "shop", "Twice"]).success();
+    let shown = |name: &str| env.claustre(&["task", "show", name, "--json"]);
+    assert_eq!(shown(&ids[3]).json()["task"]["title"], "Task 3");
+    assert_eq!(shown(&ids[3][..13]).json()["task"]["title"], "Task 3");
+    assert_eq!(shown("Task 3").json()["task"]["id"], ids[3].as_str());
+    let shared = (0..16)
+        .map(|digit| format!("{digit:x}"))
+        .find(|digit| ids.iter().filter(|id| id.starts_with(digit)).count() > 1)
+        .unwrap();
+    let several = shown(&shared);
+    assert_eq!(several.code, Some(1), "{}", several.snapshot());
+    assert!(
+        several.stderr.contains("hint: use one of the ids: "),
+        "{}",
+        several.stderr
+    );
+    let twice = shown("Twice");
+    assert_eq!(twice.code, Some(1));
+    assert!(
+        twice.stderr.contains("'Twice' names 2 tasks"),
+        "{}",
+        twice.stderr
+    );
+    for name in [
+        "nothing",
+        "",
+        "\u{1b}[2J",
+        "ffffffff-ffff-4fff-8fff-ffffffffffff",
+    ] {
+        let none = shown(name);
+        assert_eq!(none.code, Some(3), "{}", none.snapshot());
+        assert!(
+            none.stderr.contains("hint: claustre task list"),
+            "{}",
+            none.stderr
+        );
+        assert!(!none.stderr.contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn arguments_that_are_not_text_are_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let env = TestEnv::new();
+    env.git_repo("shop");
+    let bad = std::ffi::OsStr::from_bytes(b"bad\xff");
+    std::fs::create_dir(env.home().join("code").join(bad)).unwrap();
+    for (before, code) in [
+        (&["project", "add"][..], 2),
+        (&["task", "show"], 2),
+        (&["project", "add", "bad"], 1),
+    ] {
+        let mut command = env.command("claustre");
+        let result = env.run(
+            command
+                .args(before)
+                .arg(bad)
+                .current_dir(env.home().join("code")),
+        );
+        assert_eq!(result.code, Some(code), "{}", result.snapshot());
+        assert!(result.stderr.starts_with("error: "), "{}", result.stderr);
+        assert!(result.stderr.contains("\nhint: "), "{}", result.stderr);
+    }
+}

@@ -1,0 +1,6 @@
+//! The daemon under bad luck: killed, doubled, out of disk, spoken to in tongues.
+
+mod disk;
+mod hooks;
+mod protocol;
+mod single;

@@ -1,0 +1,7 @@
+//! Stories of whole days with Claustre, on real parts: real git, a real Zellij, the real helper, and a client.
+
+mod killed_and_resumed;
+mod real_client;
+mod support;
+mod task_life;
+mod two_projects_three_tasks;

@@ -1,0 +1,179 @@
+//! The main story with the real Claude Code client, in a network with nothing but loopback, where a script is the model.
+
+use claustre_tests::anthropic::{AnthropicServer, Script};
+use claustre_tests::env::read_json_lines;
+use claustre_tests::wait::wait_for_value;
+use serde_json::{Value, json};
+
+use super::support::{Gate, Machine, PATIENCE, kill_9, number, text, tool_results};
+use crate::equipment::real_client::client;
+use crate::equipment::skip;
+
+const KEY: &str = "sk-ant-fake-000";
+
+/// What the model answers to each prompt.
+fn model(gate: &Gate) -> Value {
+    let bash = |command: &str| json!({"name": "Bash", "input": {"command": command, "description": "Work"}});
+    let mcp = |tool: &str, input: Value| json!({"name": format!("mcp__claustre__{tool}"), "input": input});
+    let status = |message: &str| {
+        mcp(
+            "claustre_status",
+            json!({"state": "working", "message": message}),
+        )
+    };
+    let done = |summary: &str| mcp("claustre_task_done", json!({"summary": summary}));
+    let question = json!({"name": "AskUserQuestion", "input": {"questions": [{
+        "question": "Which colour?", "header": "Colour", "multiSelect": false,
+        "options": [{"label": "red", "description": "Warm"}, {"label": "blue", "description": "Cold"}]}]}});
+    json!({
+        "defaults": {"usage": {"input_tokens": 1200, "output_tokens": 50, "cache_read_input_tokens": 8000}},
+        "turns": [
+            {"match": "Clean the build", "steps": [
+                {"text": "I look at it.",
+                 "tool_use": bash("echo cleaned > cleaned.txt && git add cleaned.txt && git commit --quiet --message=Clean"),
+                 "usage": {"output_tokens": 311}},
+                // The client connects to its MCP servers while it works; a model is never this quick.
+                {"tool_use": status("measuring the build folder"), "delay": 3.0},
+                {"tool_use": done("The build folder is clean.")},
+                {"text": "It is clean."}]},
+            {"match": "Publish", "steps": [
+                {"tool_use": bash("touch published.txt")},
+                {"text": "Then I leave it.", "tool_use": question},
+                {"tool_use": done("Nothing was published.")},
+                {"text": "That was it."}]},
+            {"match": "Write the notes", "steps": [
+                {"tool_use": bash(&gate.command("never.txt"))},
+                {"text": "Never said."}]},
+            {"match": "Go on", "steps": [
+                {"text": "I go on.", "tool_use": done("The notes are written.")},
+                {"text": "They are written."}]},
+            {"match": "Think about it", "steps": [{"text": "Hm, that takes a while.", "delay": 600.0}]}]})
+}
+
+/// The process of the client that holds a conversation, by the client's own registry.
+#[track_caller]
+fn client_of(machine: &Machine, task: &str) -> u32 {
+    let conversation = text(&machine.session_now(task)["claude_session_id"]);
+    let folder = machine.env.home().join(".claude/sessions");
+    wait_for_value("the client in its registry", PATIENCE, || {
+        let files = std::fs::read_dir(&folder).ok()?.flatten();
+        files
+            .flat_map(|file| read_json_lines(&file.path()))
+            .find(|entry| entry["sessionId"] == json!(conversation))
+            .map(|entry| number(&entry["pid"]))
+    })
+}
+
+#[test]
+fn the_main_story_with_the_real_client() {
+    let story = "the main story with the real client";
+    let (program, network) = match client() {
+        Ok(client) => client,
+        Err(reason) => return skip(story, &reason),
+    };
+    let Some(machine) = Machine::bare(story) else {
+        return;
+    };
+    let gate = Gate::new(&machine.env);
+    machine.env.install("claude", &program);
+    network.inside(|| {
+        let server = AnthropicServer::start(Script::from_json(&model(&gate))).unwrap();
+        machine.env.set("ANTHROPIC_API_KEY", KEY);
+        machine.env.set("ANTHROPIC_BASE_URL", server.url());
+        for name in [
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+            "DISABLE_TELEMETRY",
+            "DISABLE_AUTOUPDATER",
+        ] {
+            machine.env.set(name, "1");
+        }
+        tell(&machine, &gate);
+    });
+}
+
+fn tell(machine: &Machine, gate: &Gate) {
+    let shop = machine.project("shop");
+    let site = machine.project("site");
+    machine.env.prepare_real_client(&shop, KEY);
+    machine.env.prepare_real_client(&site, KEY);
+    let clean = machine.launched("shop", "Clean the build");
+    let publish = machine.launched("shop", "Publish it");
+    let notes = machine.launched("site", "Write the notes");
+
+    // One command may run.
+    let ask = machine.wait_ask(&clean, "permission");
+    assert!(text(&ask["title"]).contains("echo cleaned"), "{ask:#}");
+    machine.claustre(&["task", "approve", &clean]);
+    machine.wait_task(&clean, "in_review");
+    let worktree = machine.worktree(&clean);
+    assert!(worktree.join("cleaned.txt").exists());
+    machine.what_was_said_is_visible_within_a_second(&clean, "measuring the build folder");
+
+    // One may not; what the model asks then is answered from here, too.
+    machine.wait_ask(&publish, "permission");
+    machine.claustre(&["task", "deny", &publish, "--reason", "not before Monday"]);
+    let question = machine.wait_ask(&publish, "question");
+    assert_eq!(question["options"], json!(["red", "blue"]), "{question:#}");
+    machine.claustre(&["task", "answer", &publish, "blue"]);
+    machine.wait_task(&publish, "in_review");
+    assert!(!machine.worktree(&publish).join("published.txt").exists());
+    let told = tool_results(&machine.transcript(&publish));
+    assert!(
+        told.iter().any(|told| told.contains("not before Monday"))
+            && told.iter().any(|told| told.contains("blue")),
+        "the model reads both: {told:#?}"
+    );
+
+    // One client is killed in the middle of a command, and its conversation continued.
+    machine.wait_ask(&notes, "permission");
+    machine.claustre(&["task", "approve", &notes]);
+    gate.wait_until_reached();
+    let conversation = text(&machine.session_now(&notes)["claude_session_id"]);
+    kill_9(client_of(machine, &notes));
+    machine.wait_session(&notes, "error", "crashed");
+    machine.wait_task(&notes, "interrupted");
+    machine.claustre(&["session", "resume", &notes]);
+    machine.wait_task(&notes, "working");
+    let resumed = machine.wait_session(&notes, "idle", "");
+    assert_eq!(resumed["claude_session_id"], json!(conversation));
+
+    // Escape in the pane: no hook tells of it, but the client's registry does.
+    machine.claustre(&["task", "send", &notes, "Think about it"]);
+    let working = machine.wait_session(&notes, "working", "");
+    escape(machine, &working);
+    let interrupted = machine.wait_session(&notes, "idle", "interrupted");
+    assert_eq!(interrupted["source"], "registry", "{interrupted:#}");
+
+    // The daemon is killed, and what was begun before it is ended after it.
+    kill_9(machine.daemon());
+    machine.claustre(&["task", "send", &notes, "Go on"]);
+    machine.wait_task(&notes, "in_review");
+
+    std::fs::remove_file(machine.worktree(&notes).join("never.txt")).unwrap_or_default();
+    for task in [&clean, &publish, &notes] {
+        machine.wait_session(task, "idle", "");
+        machine.usage_is_the_transcript_s(task);
+    }
+    machine.is_clean_everywhere(&shop);
+    machine.is_clean_everywhere(&site);
+    machine.replay_agrees();
+}
+
+/// Types Escape into a session's pane.
+#[track_caller]
+fn escape(machine: &Machine, session: &Value) {
+    let pane = format!("terminal_{}", session["pane_id"]);
+    let mut command = machine.env.command("zellij");
+    let name = text(&session["zellij_session"]);
+    let arguments = [
+        "--session",
+        &name,
+        "action",
+        "write",
+        "--pane-id",
+        &pane,
+        "27",
+    ];
+    let typed = machine.env.run(command.args(arguments));
+    assert_eq!(typed.code, Some(0), "{}", typed.snapshot());
+}
