@@ -414,7 +414,10 @@ fn ended_at_once(paths: &Paths) -> ClientError {
     }
     ClientError::Start {
         why: match last {
-            Some(line) => format!("it ended at once: {line}"),
+            Some(line) => line
+                .strip_prefix("running the daemon: ")
+                .unwrap_or(line)
+                .to_owned(),
             None => "it ended at once and said nothing".to_owned(),
         },
         hint,

@@ -2,14 +2,17 @@
 
 use std::ffi::OsString;
 
-use crate::adapters::process::{Invocation, ProcessError};
+use crate::adapters::{
+    process::{Invocation, ProcessError},
+    zellij::cli::PROGRAM_VARIABLE,
+};
 
 /// Runs a program to its end and gives what it printed.
 ///
 /// # Errors
 /// It is not there, does not end in time, or fails.
 pub fn output(program: &str, arguments: &[&str]) -> Result<String, ProcessError> {
-    let finished = Invocation::new(program)
+    let finished = Invocation::new(named(program))
         .args(arguments)
         .run()?
         .require_success()?;
@@ -21,7 +24,7 @@ pub fn output(program: &str, arguments: &[&str]) -> Result<String, ProcessError>
 /// # Errors
 /// It is not there, or does not end in time.
 pub fn answer(program: &str, arguments: &[&str]) -> Result<String, ProcessError> {
-    let finished = Invocation::new(program).args(arguments).run()?;
+    let finished = Invocation::new(named(program)).args(arguments).run()?;
     Ok(finished.stdout_text())
 }
 
@@ -30,5 +33,14 @@ pub fn become_program(
     program: &str,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> ProcessError {
-    Invocation::new(program).args(arguments).exec()
+    Invocation::new(named(program)).args(arguments).exec()
+}
+
+/// The program that the environment names in place of the one in PATH: the daemon and the command line must use the same Zellij.
+fn named(program: &str) -> OsString {
+    match program {
+        "zellij" => std::env::var_os(PROGRAM_VARIABLE).filter(|named| !named.is_empty()),
+        _ => None,
+    }
+    .unwrap_or_else(|| program.into())
 }

@@ -5,9 +5,12 @@ use std::io::{self, Write};
 use clap::Args;
 use clap_complete::Shell;
 
-use super::error::CliError;
+use super::{error::CliError, manual};
 
 #[derive(Debug, Args)]
+#[command(after_help = "bash:  claustre completions bash > ~/.local/share/bash-completion/completions/claustre
+zsh:   claustre completions zsh > \"${fpath[1]}/_claustre\"
+fish:  claustre completions fish > ~/.config/fish/completions/claustre.fish")]
 pub struct CompletionsArgs {
     /// The shell.
     shell: Shell,
@@ -21,7 +24,5 @@ pub fn print(args: &CompletionsArgs) -> Result<(), CliError> {
 }
 
 pub fn manual() -> Result<(), CliError> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(super::command()).render(&mut page)?;
-    Ok(io::stdout().write_all(&page)?)
+    Ok(io::stdout().write_all(manual::page(&super::command()).as_bytes())?)
 }

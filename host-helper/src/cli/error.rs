@@ -58,6 +58,49 @@ impl CliError {
         self
     }
 
+    /// With the help of the command that was meant, where nothing better is known. An option's value that begins with a dash gets the
+    /// spelling that works.
+    #[must_use]
+    pub fn with_usage(
+        mut self,
+        command: &clap::Command,
+        arguments: impl Iterator<Item = std::ffi::OsString>,
+    ) -> Self {
+        let words: Vec<String> = arguments
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        let is_dash_tip = self
+            .hint
+            .as_deref()
+            .is_some_and(|hint| hint.starts_with("to pass '"));
+        if is_dash_tip {
+            let value = words.windows(2).find_map(|pair| match pair {
+                [option, value]
+                    if option.starts_with("--")
+                        && value.starts_with('-')
+                        && self.message.contains(&format!("'{value}'")) =>
+                {
+                    Some(format!("{option}={value} passes it as a value"))
+                }
+                _ => None,
+            });
+            self.hint = value.or(self.hint);
+        }
+        if self.hint.is_none() {
+            let mut path = vec!["claustre".to_owned()];
+            let mut at = command;
+            for word in &words {
+                let Some(deeper) = at.find_subcommand(word) else {
+                    break;
+                };
+                path.push(deeper.get_name().to_owned());
+                at = deeper;
+            }
+            self.hint = Some(format!("{} --help", path.join(" ")));
+        }
+        self
+    }
+
     /// Prints it and gives its exit code.
     pub fn report(&self) -> ExitCode {
         let code = match self.kind {
@@ -129,7 +172,7 @@ impl From<clap::Error> for CliError {
         Self {
             kind: Kind::Usage,
             message: format!("reading the command line: {}", wrong.join(" ")),
-            hint: tip.or(usage).or(Some("claustre --help".to_owned())),
+            hint: tip.or(usage),
         }
     }
 }

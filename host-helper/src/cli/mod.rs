@@ -11,6 +11,7 @@ pub mod error;
 mod inbox;
 mod init;
 mod link;
+mod manual;
 mod mcp;
 mod older;
 mod open;
@@ -43,7 +44,7 @@ use crate::{client::Client, paths::Paths};
 #[command(name = "claustre", version = BUILD, max_term_width = 100)]
 struct Cli {
     /// Print JSON instead of text.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     json: bool,
     #[command(subcommand)]
     command: Option<Command>,
@@ -51,33 +52,33 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Prepare this machine: the home, the plugin in Zellij, and a first project.
+    /// Prepare this machine: the home, a configuration, and the plugin in Zellij.
     Init(init::InitArgs),
-    /// Put the plugin, its key and the layouts into Zellij; shows what it writes and asks first.
+    /// Put the dashboard into Zellij: shows what it writes, asks first, and can take it back.
     Setup(setup::SetupArgs),
-    /// Look whether everything works, and say what to do where it does not.
+    /// Look whether everything works; where it does not, say what to do.
     Doctor(doctor::DoctorArgs),
     /// Play three tasks on a throw-away home, to see what this is.
     Demo(demo::DemoArgs),
-    /// Open the dashboard.
+    /// Open the dashboard: in this Zellij, or in a new one.
     #[command(visible_alias = "dashboard")]
     Open,
-    /// The daemon that keeps everything.
+    /// Start, stop and look at the daemon that keeps everything.
     #[command(subcommand)]
     Daemon(daemon::DaemonCommand),
-    /// The configuration.
+    /// Look at the configuration and check it.
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Repositories.
+    /// Add repositories and look after them.
     #[command(subcommand)]
     Project(project::ProjectCommand),
-    /// Units of work with a prompt.
+    /// Write tasks, launch them, answer them, review them.
     #[command(subcommand)]
     Task(Box<task::TaskCommand>),
-    /// Steps of a task.
+    /// The steps of a task.
     #[command(subcommand)]
     Subtask(subtask::SubtaskCommand),
-    /// Claude Code conversations in their worktrees.
+    /// Open, close and resume Claude Code sessions.
     #[command(subcommand)]
     Session(session::SessionCommand),
     /// What needs you, the most urgent first.
@@ -86,18 +87,18 @@ enum Command {
     Status(status::StatusArgs),
     /// Print each event as it happens, one JSON line each.
     Watch(watch::WatchArgs),
-    /// Worktrees that were removed and are kept.
+    /// Look at what was kept of removed worktrees, and bring it back.
     #[command(subcommand)]
     Worktree(worktree::WorktreeCommand),
     /// Let a repository's own hooks and scripts run, as they are now; shows them and asks first.
     Trust(trust::TrustArgs),
     /// Let nothing of a repository run any more.
     Untrust(trust::PlaceArgs),
-    /// Rebuild every table from the event log and report any difference.
+    /// Compare every table with what the event log makes of it.
     Replay,
-    /// Copy the store while it is in use.
+    /// Copy the store, also while it is in use.
     Backup(store::BackupArgs),
-    /// Print a completion script.
+    /// Print a completion script for your shell.
     Completions(completions::CompletionsArgs),
     /// Print the manual page.
     Man,
@@ -165,7 +166,9 @@ pub fn run() -> ExitCode {
                 drop(error.print());
                 return ExitCode::from(code);
             }
-            return CliError::from(error).report();
+            return CliError::from(error)
+                .with_usage(&command(), std::env::args_os().skip(1))
+                .report();
         }
     };
     match execute(cli) {

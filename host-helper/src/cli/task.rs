@@ -31,13 +31,13 @@ pub enum TaskCommand {
     Show(NameArgs),
     /// Change a task.
     Edit(Box<EditArgs>),
-    /// Open a session for it.
+    /// Open a session that works on it.
     Launch(LaunchArgs),
-    /// Queue a message for its session; `-` reads standard input.
+    /// Send its session a message, delivered when it is ready; `-` reads standard input.
     Send(SendArgs),
-    /// Allow what its session asks.
+    /// Allow what its session asks to do.
     Approve(NameArgs),
-    /// Refuse what its session asks.
+    /// Refuse what its session asks to do.
     Deny(DenyArgs),
     /// Answer the question of its session.
     Answer(SendArgs),
@@ -52,7 +52,7 @@ pub enum TaskCommand {
     /// Send it back to work with feedback; `-` reads standard input.
     #[command(visible_alias = "send-back")]
     Review(SendArgs),
-    /// Say that it cannot go on.
+    /// Mark it as blocked, and say by what.
     Block(BlockArgs),
     /// Put a finished or blocked one back in the queue.
     Reopen(NameArgs),
@@ -70,28 +70,34 @@ pub enum TaskCommand {
 pub struct AddArgs {
     /// The project.
     project: String,
-    /// A short line; the first line of the description unless given.
-    #[arg(default_value = "")]
+    /// A short line; the first line of the prompt unless given.
+    #[arg(default_value = "", hide_default_value = true)]
     title: String,
-    /// The prompt; `-` reads standard input.
-    #[arg(long, short, conflicts_with = "file", allow_hyphen_values = true)]
+    /// The prompt: what Claude Code is told to do; `-` reads standard input.
+    #[arg(
+        long,
+        short,
+        value_name = "TEXT",
+        conflicts_with = "file",
+        allow_hyphen_values = true
+    )]
     description: Option<String>,
     /// Read the prompt from this file.
     #[arg(long, short = 'F')]
     file: Option<PathBuf>,
-    /// How it is worked on: supervised, autonomous, exploration.
+    /// How it is worked on: supervised (you steer), autonomous (on its own), exploration (opens without a prompt).
     #[arg(long, short, value_parser = super::word::<Mode>)]
     mode: Option<Mode>,
-    /// How urgent: 0 (most) to 4.
+    /// How urgent: 0 (most) to 4; 2 unless given.
     #[arg(long, visible_alias = "priority", short = 'P')]
     prio: Option<Priority>,
-    /// The branch it starts from.
+    /// The branch it starts from; the project's default branch unless given.
     #[arg(long)]
     base: Option<String>,
-    /// The branch it works on.
+    /// The branch it works on; made from the title unless given.
     #[arg(long, short)]
     branch: Option<String>,
-    /// How it is delivered: pr, push.
+    /// How it is delivered: pr (a pull request), push (a pushed branch).
     #[arg(long, visible_alias = "push-mode", value_parser = super::word::<PushMode>)]
     push: Option<PushMode>,
     /// Feed review comments back to it.
@@ -103,13 +109,13 @@ pub struct AddArgs {
     /// A task that must be done before; may be given several times.
     #[arg(long)]
     after: Vec<String>,
-    /// Model.
+    /// The model, as Claude Code names it: opus, sonnet, haiku, or a full name.
     #[arg(long)]
     model: Option<String>,
     /// Effort: low, medium, high, xhigh, max.
     #[arg(long)]
     effort: Option<String>,
-    /// Permission mode of Claude Code.
+    /// What Claude Code may do without asking: default, acceptEdits, plan, auto, dontAsk, bypassPermissions.
     #[arg(long)]
     permission_mode: Option<String>,
     /// What it may cost at most, in USD.

@@ -87,8 +87,29 @@ fn what_makes_no_sense_is_refused_with_the_words_that_would() {
 }
 
 #[test]
-fn the_manual_and_the_completions_can_be_made() {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(command()).render(&mut page).unwrap();
-    assert!(String::from_utf8(page).unwrap().contains("doctor"));
+fn the_manual_names_every_command_and_option_and_ends_with_where_things_are() {
+    let page = super::manual::page(&command());
+    for part in [".SS claustre task add\n", "\\-\\-permission\\-mode", ".SH FILES"] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("session-update") && !page.contains(".SS claustre mcp"));
+}
+
+#[test]
+fn mistakes_get_the_help_of_the_command_that_was_meant() {
+    let hint = |line: &str| {
+        let words = line.split(' ').map(std::ffi::OsString::from);
+        super::error::CliError::from(parse(line).unwrap_err())
+            .with_usage(&command(), words)
+            .hint
+            .unwrap()
+    };
+    for (line, wanted) in [
+        ("task add shop t --prio 9", "claustre task add --help"),
+        ("task add shop t --branch -x", "--branch=-x passes it as a value"),
+        ("task lst", "some similar subcommands exist: 'ls', 'list'"),
+        ("task add", "usage: claustre task add <PROJECT> [TITLE]"),
+    ] {
+        assert_eq!(hint(line), wanted, "{line}");
+    }
 }

@@ -71,7 +71,14 @@ impl Reader<'_> {
         for (section, item) in root {
             let line = self.line(root, section);
             if !schema::is_section(section) {
-                self.warn(line, format!("unknown section [{section}]"));
+                self.warn(
+                    line,
+                    if item.is_table_like() {
+                        format!("unknown section [{section}]")
+                    } else {
+                        format!("unknown key {section}; every key stands in a section")
+                    },
+                );
             } else if let Some(table) = item.as_table_like() {
                 if section == "prices" {
                     self.prices(table, line);

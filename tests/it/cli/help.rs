@@ -9,11 +9,7 @@ fn commands(env: &TestEnv, path: &[String], found: &mut Vec<Vec<String>>) {
     let help = env.claustre(&arguments).success().stdout;
     let list = help.split("\nCommands:\n").nth(1).unwrap_or_default();
     for line in list.lines().take_while(|line| !line.is_empty()) {
-        let Some(name) = line
-            .split_whitespace()
-            .next()
-            .filter(|_| line.starts_with("  ") && !line.starts_with("   "))
-        else {
+        let Some(name) = line.split_whitespace().next().filter(|_| line.starts_with("  ") && !line.starts_with("   ")) else {
             continue;
         };
         if name == "help" {
@@ -49,8 +45,7 @@ fn completions_are_made_for_every_shell() {
         }
         if shell == "bash" {
             let file = env.write("complete.sh", &script);
-            env.run(env.command("sh").args(["-n", file.to_str().unwrap()]))
-                .success();
+            env.run(env.command("bash").args(["-n", file.to_str().unwrap()])).success();
         }
     }
 }

@@ -47,8 +47,7 @@ fn hostile_names_are_refused_and_run_nothing() {
     }
     // Without an equals sign the command line takes it for an option of its own.
     assert_eq!(
-        said.run(&["task", "add", "shop", "t", "--branch", "-x"])
-            .code,
+        said.run(&["task", "add", "shop", "t", "--branch", "-x"]).code,
         Some(2)
     );
     assert_eq!(said.run(&["task", "list", "--json"]).stdout, "[]\n");
@@ -60,13 +59,9 @@ fn hostile_names_are_refused_and_run_nothing() {
 fn things_are_found_by_id_beginning_and_name_and_what_is_ambiguous_is_asked_back() {
     let env = TestEnv::new();
     env.git_repo("shop");
-    env.claustre_in(
-        &env.home().join("code"),
-        &["project", "add", "shop", "shop"],
-    )
-    .success();
-    // Sixteen first digits: of seventeen tasks two share one.
-    let ids: Vec<String> = (0..17)
+    env.claustre_in(&env.home().join("code"), &["project", "add", "shop", "shop"])
+        .success();
+    let ids: Vec<String> = (0..4)
         .map(|number| {
             let title = format!("Task {number}");
             let added = env.claustre(&["task", "add", "shop", &title]).success();
@@ -79,37 +74,16 @@ fn things_are_found_by_id_beginning_and_name_and_what_is_ambiguous_is_asked_back
     assert_eq!(shown(&ids[3]).json()["task"]["title"], "Task 3");
     assert_eq!(shown(&ids[3][..13]).json()["task"]["title"], "Task 3");
     assert_eq!(shown("Task 3").json()["task"]["id"], ids[3].as_str());
-    let shared = (0..16)
-        .map(|digit| format!("{digit:x}"))
-        .find(|digit| ids.iter().filter(|id| id.starts_with(digit)).count() > 1)
-        .unwrap();
-    let several = shown(&shared);
-    assert_eq!(several.code, Some(1), "{}", several.snapshot());
-    assert!(
-        several.stderr.contains("hint: use one of the ids: "),
-        "{}",
-        several.stderr
-    );
+    // Three digits are too few to be sure what was meant.
+    assert_eq!(shown(&ids[3][..3]).code, Some(3));
     let twice = shown("Twice");
     assert_eq!(twice.code, Some(1));
-    assert!(
-        twice.stderr.contains("'Twice' names 2 tasks"),
-        "{}",
-        twice.stderr
-    );
-    for name in [
-        "nothing",
-        "",
-        "\u{1b}[2J",
-        "ffffffff-ffff-4fff-8fff-ffffffffffff",
-    ] {
+    assert!(twice.stderr.contains("'Twice' names 2 tasks"), "{}", twice.stderr);
+    assert!(twice.stderr.contains("hint: use one of the ids: "), "{}", twice.stderr);
+    for name in ["nothing", "", "\u{1b}[2J", "ffffffff-ffff-4fff-8fff-ffffffffffff"] {
         let none = shown(name);
         assert_eq!(none.code, Some(3), "{}", none.snapshot());
-        assert!(
-            none.stderr.contains("hint: claustre task list"),
-            "{}",
-            none.stderr
-        );
+        assert!(none.stderr.contains("hint: claustre task list"), "{}", none.stderr);
         assert!(!none.stderr.contains('\u{1b}'));
     }
 }

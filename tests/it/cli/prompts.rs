@@ -7,15 +7,18 @@ use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn shop() -> Option<TestEnv> {
+/// A project, and what the client will do. The script comes first: the daemon hands on the environment that it was started with.
+fn shop(script: Option<&Value>) -> Option<TestEnv> {
     let program = zellij::binary()
         .inspect_err(|why| eprintln!("skipped: {why}"))
         .ok()?;
     let env = TestEnv::new();
     env.install("zellij", &program);
+    if let Some(script) = script {
+        env.claude_script(script);
+    }
     let shop = env.git_repo("shop");
-    env.claustre_in(&shop, &["project", "add", "shop"])
-        .success();
+    env.claustre_in(&shop, &["project", "add", "shop"]).success();
     Some(env)
 }
 
@@ -28,21 +31,15 @@ fn prompt_of(start: &Value) -> String {
 
 #[test]
 fn a_megabyte_from_a_file_or_standard_input_arrives_whole() {
-    let Some(env) = shop() else { return };
-    let text = format!("-first line\n{}\nlast line", "word 漢字 ".repeat(80_000));
+    let Some(env) = shop(None) else {
+        return;
+    };
+    let text = format!("-first line\n{}\nlast line", "word 漢字 ".repeat(90_000));
     assert!(text.len() > 1_000_000);
     let file = env.write("prompt.md", &text);
     let file = file.to_str().unwrap();
-    env.claustre(&[
-        "task",
-        "add",
-        "shop",
-        "from file",
-        "--file",
-        file,
-        "--launch",
-    ])
-    .success();
+    env.claustre(&["task", "add", "shop", "from file", "--file", file, "--launch"])
+        .success();
     let mut shell = env.command("sh");
     let script = "claustre task add shop 'from input' -d - < \"$0\"";
     env.run(shell.args(["-c", script, file])).success();
@@ -50,9 +47,7 @@ fn a_megabyte_from_a_file_or_standard_input_arrives_whole() {
         let task = env.claustre(&["task", "show", title, "--json"]).json();
         assert_eq!(task["task"]["description"], text.as_str(), "{title}");
     }
-    wait_for("the client to start", PATIENCE, || {
-        !env.claude_starts().is_empty()
-    });
+    wait_for("the client to start", PATIENCE, || !env.claude_starts().is_empty());
     // An argument may not be that long: the client is told to read the file, which it may read without a question.
     let told = prompt_of(&env.claude_starts()[0]);
     let path = told
@@ -62,24 +57,20 @@ fn a_megabyte_from_a_file_or_standard_input_arrives_whole() {
     let given = std::fs::read_to_string(path).unwrap();
     assert!(given.contains(&text), "the whole prompt is in the file");
     let settings = std::path::Path::new(path).with_file_name("settings.json");
-    let settings: Value =
-        serde_json::from_str(&std::fs::read_to_string(settings).unwrap()).unwrap();
+    let settings: Value = serde_json::from_str(&std::fs::read_to_string(settings).unwrap()).unwrap();
     let allowed = settings["permissions"]["allow"].as_array().unwrap();
-    assert!(
-        allowed.contains(&json!(format!("Read(/{path})"))),
-        "{allowed:?}"
-    );
+    assert!(allowed.contains(&json!(format!("Read(/{path})"))), "{allowed:?}");
 }
 
 #[test]
 fn a_prompt_that_begins_with_a_dash_is_a_prompt() {
-    let Some(env) = shop() else { return };
+    let Some(env) = shop(None) else {
+        return;
+    };
     let text = "--dangerously-skip-permissions $(touch owned) `touch owned` ; \"'";
     env.claustre(&["task", "add", "shop", "-", "-d", text, "--launch"])
         .success();
-    wait_for("the client to start", PATIENCE, || {
-        !env.claude_starts().is_empty()
-    });
+    wait_for("the client to start", PATIENCE, || !env.claude_starts().is_empty());
     let start = &env.claude_starts()[0];
     assert!(prompt_of(start).contains(text), "{start}");
     let words = start["argv"].as_array().unwrap();
@@ -90,8 +81,7 @@ fn a_prompt_that_begins_with_a_dash_is_a_prompt() {
 fn what_is_no_prompt_is_refused_with_a_hint() {
     let env = TestEnv::new();
     let shop = env.git_repo("shop");
-    env.claustre_in(&shop, &["project", "add", "shop"])
-        .success();
+    env.claustre_in(&shop, &["project", "add", "shop"]).success();
     std::fs::write(env.path("binary"), [0xff, 0xfe, 0]).unwrap();
     std::fs::write(env.path("huge"), vec![b'x'; 9_000_000]).unwrap();
     let mut said = super::transcript::Transcript::new(&env);
@@ -101,11 +91,7 @@ fn what_is_no_prompt_is_refused_with_a_hint() {
         assert_eq!(result.code, Some(code), "{file}");
     }
     assert_eq!(said.run(&["task", "add", "shop", ""]).code, Some(2));
-    assert_eq!(
-        said.run(&["task", "add", "shop", "\u{1b}[2J", "-d", "\u{1b}[2J"])
-            .code,
-        Some(1)
-    );
+    assert_eq!(said.run(&["task", "add", "shop", "\u{1b}[2J", "-d", "\u{1b}[2J"]).code, Some(1));
     said.run(&["task", "list", "--json"]);
     insta::assert_snapshot!(said.finish());
 }
@@ -115,32 +101,24 @@ const EVIL: &str = "a\u{1b}]52;c;ZXZpbA==\u{7}b\u{1b}[2Jc\u{9b}31md\u{1b}]0;owne
 
 #[test]
 fn control_sequences_reach_neither_the_terminal_nor_the_store() {
-    let Some(env) = shop() else { return };
     let evil = EVIL.replace('\0', "");
-    env.claude_script(&json!({"turns": [{"steps": [
+    let script = json!({"turns": [{"steps": [
         {"mcp": {"tool": "claustre_status", "arguments": {"state": "working", "message": format!("says {EVIL}")}}},
         {"mcp": {"tool": "claustre_log", "arguments": {"level": "warn", "message": format!("logs {EVIL}")}}},
         {"mcp": {"tool": "claustre_ask", "arguments": {"question": format!("asks {EVIL}"), "options": [EVIL]}}},
-        {"say": "waiting"}]}]}));
+        {"say": "waiting"}]}]});
+    let Some(env) = shop(Some(&script)) else {
+        return;
+    };
     let title = format!("title {evil}");
-    env.claustre(&[
-        "task",
-        "add",
-        "shop",
-        &title,
-        "-d",
-        &evil,
-        "--subtask",
-        &evil,
-        "--launch",
-    ])
-    .success();
+    env.claustre(&["task", "add", "shop", &title, "-d", &evil, "--subtask", &evil, "--launch"])
+        .success();
     env.claustre(&["project", "edit", "shop", "--goal", &evil, "--owner", &evil])
         .success();
     let name = "title abcdefghi";
-    wait_for("the agent to have spoken", PATIENCE, || {
+    wait_for("the agent to have asked", PATIENCE, || {
         let log = env.claustre(&["task", "log", name]).stdout;
-        log.contains("logs abcdefghi")
+        log.contains("asks abcdefghi")
     });
     env.claustre(&["task", "send", name, &evil]).success();
     let mut printed = String::new();
@@ -164,9 +142,7 @@ fn control_sequences_reach_neither_the_terminal_nor_the_store() {
         printed.push_str(&result.stdout);
         printed.push_str(&result.stderr);
     }
-    let forbidden = [
-        "\u{1b}", "\u{7}", "\u{9b}", "\u{202e}", "\u{200b}", "ZXZpbA", "\\u001b", "\\u202e",
-    ];
+    let forbidden = ["\u{1b}", "\u{7}", "\u{9b}", "\u{202e}", "\u{200b}", "ZXZpbA", "\\u001b", "\\u202e"];
     for word in forbidden {
         assert!(!printed.contains(word), "{word:?} was printed: {printed:?}");
     }
@@ -177,12 +153,16 @@ fn control_sequences_reach_neither_the_terminal_nor_the_store() {
         env.claustre(&["daemon", "status"]).code == Some(4)
     });
     let store = std::fs::read(env.claustre_home().join("claustre.db")).unwrap();
-    for word in ["\u{1b}]52", "ZXZpbA", "\\u001b", "\u{202e}"] {
+    for word in ["\u{1b}", "\u{202e}", "\u{200b}"] {
+        let mut places = (0..store.len()).filter(|at| store[*at..].starts_with(word.as_bytes()));
         assert!(
-            !store
-                .windows(word.len())
-                .any(|bytes| bytes == word.as_bytes()),
+            // A lone byte of a number may be 27; what obeys is followed by a bracket.
+            !places.any(|at| word.len() > 1 || matches!(store.get(at + 1), Some(b'[' | b']'))),
             "{word:?} is in the store"
         );
     }
+    // What a tool is asked to do is shown as it is, with its control characters spelled out: never as JSON that would become one.
+    let text = String::from_utf8_lossy(&store);
+    let spelled = regex_lite::Regex::new(r"[^\\]\\u(001b|202e|009b)").unwrap();
+    assert!(!spelled.is_match(&text), "{:?}", spelled.find(&text));
 }

@@ -2,26 +2,14 @@
 
 use std::time::Duration;
 
-use claustre_tests::{Terminal, TestEnv};
+use claustre_tests::{Terminal, TestEnv, wait_for};
 
 fn env_with_tasks() -> TestEnv {
     let env = TestEnv::new();
     let shop = env.git_repo("shop");
-    env.claustre_in(
-        &shop,
-        &[
-            "project",
-            "add",
-            "shop",
-            "--goal",
-            "sell everything that can be sold, and 漢字 as well",
-        ],
-    )
-    .success();
-    for title in [
-        "Fix the login form that loses its focus whenever somebody types too fast for it",
-        "Short",
-    ] {
+    env.claustre_in(&shop, &["project", "add", "shop", "--goal", "sell everything that can be sold, and 漢字 as well"])
+        .success();
+    for title in ["Fix the login form that loses its focus whenever somebody types too fast for it", "Short"] {
         env.claustre(&["task", "add", "shop", title]).success();
     }
     env
@@ -30,68 +18,54 @@ fn env_with_tasks() -> TestEnv {
 #[test]
 fn whoever_stops_reading_ends_the_command_without_a_word() {
     let env = env_with_tasks();
-    for command in [
-        "task list",
-        "task list --json",
-        "task show Short",
-        "man",
-        "completions bash",
-        "help",
-        "doctor",
-        "config show",
-    ] {
+    for command in ["task list", "task list --json", "task show Short", "man", "completions bash", "help", "doctor", "config show"] {
         // With nobody at the other end from the start, the first write fails.
-        let script = format!(
-            "( claustre {command}; echo $? >code ) 2>errors | head -c 0; while [ ! -s code ]; do :; done"
-        );
+        let script = format!("( claustre {command}; echo $? >exit-code ) 2>errors | head -c 0; while [ ! -s exit-code ]; do :; done");
         env.run(env.command("sh").args(["-c", &script])).success();
         let errors = std::fs::read_to_string(env.home().join("errors")).unwrap();
-        let code = std::fs::read_to_string(env.home().join("code")).unwrap();
-        assert!(
-            !errors.contains("panic") && !errors.contains("error"),
-            "{command}: {errors}"
-        );
+        let code = std::fs::read_to_string(env.home().join("exit-code")).unwrap();
+        assert!(!errors.contains("panic") && !errors.contains("error"), "{command}: {errors}");
         assert_eq!(code.trim(), "0", "{command}");
-        std::fs::remove_file(env.home().join("code")).unwrap();
+        std::fs::remove_file(env.home().join("exit-code")).unwrap();
     }
 }
 
 #[test]
 fn tables_fit_the_terminal_and_colours_can_be_refused() {
     let env = env_with_tasks();
-    for width in [40_u16, 80, 200] {
-        env.unset("COLUMNS");
-        for command in ["task list", "project list", "status", "task log Short"] {
-            let words: Vec<&str> = command.split(' ').collect();
-            let mut terminal = Terminal::spawn(&env, "claustre", &words, 240, 30);
-            drop(terminal.wait_exit(Duration::from_secs(20)));
-            env.set("COLUMNS", width.to_string());
-            let mut narrow = Terminal::spawn(&env, "claustre", &words, 240, 30);
-            drop(narrow.wait_exit(Duration::from_secs(20)));
-            for line in narrow.screen().lines() {
-                // Columns of numbers and short words do not shrink; what they need at least is their business.
-                let least = if command == "task log Short" || command == "project list" {
-                    72
-                } else {
-                    60
-                };
-                assert!(
-                    line.trim_end().chars().count() <= usize::from(width).max(least),
-                    "{width} {command}: {line:?}"
-                );
+    let longest = |width: u16, variables: &str, command: &str| {
+        // As it was printed, before the terminal wraps what is too long.
+        let codes = regex_lite::Regex::new("\u{1b}\\[[0-9;]*m").unwrap();
+        let printed = output(&env, width, variables, command);
+        let lines = printed.lines().map(|line| codes.replace_all(line.trim_end(), "").chars().count());
+        lines.max().unwrap()
+    };
+    for command in ["task list", "project list", "status", "task log Short"] {
+        // Numbers, dates and short words keep their width; only what is left of a narrow terminal is for the texts.
+        let least = longest(1, "", command);
+        assert!(least < 72, "{command} needs {least} columns");
+        for width in [40, 80, 200] {
+            let wanted = usize::from(width).max(least);
+            for found in [longest(width, "", command), longest(240, &format!("COLUMNS={width}"), command)] {
+                assert!(found <= wanted, "{command} is {found} wide in {width} columns");
             }
-            env.unset("COLUMNS");
         }
     }
-    let coloured = |env: &TestEnv| {
-        let mut terminal = Terminal::spawn(env, "claustre", &["task", "list"], 100, 20);
-        drop(terminal.wait_exit(Duration::from_secs(20)));
-        terminal.output().contains("\u{1b}[2m")
-    };
-    assert!(coloured(&env));
-    env.set("NO_COLOR", "1");
-    assert!(!coloured(&env));
-    env.unset("NO_COLOR");
-    env.set("TERM", "dumb");
-    assert!(!coloured(&env));
+    // In a pipe nothing is cut.
+    assert!(env.claustre(&["task", "list"]).stdout.contains("too fast for it"));
+    let is_coloured = |variables: &str| output(&env, 100, variables, "task list").contains("\u{1b}[2m");
+    assert!(is_coloured(""));
+    assert!(!is_coloured("NO_COLOR=1"));
+    assert!(!is_coloured("TERM=dumb"));
+}
+
+/// What a command prints into a terminal of this width, to its end.
+fn output(env: &TestEnv, width: u16, variables: &str, command: &str) -> String {
+    let script = format!("{variables} claustre {command}; echo end-of-it");
+    let terminal = Terminal::spawn(env, "sh", &["-c", &script], width, 40);
+    wait_for(&format!("the end of {command}"), Duration::from_secs(20), || {
+        terminal.output().contains("end-of-it")
+    });
+    let output = terminal.output();
+    output.split("end-of-it").next().unwrap().to_owned()
 }

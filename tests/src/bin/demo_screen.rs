@@ -8,7 +8,7 @@ use claustre_tests::env::{built_binary, claustre_binary};
 use claustre_tests::{Terminal, TestEnv, zellij};
 
 /// Columns and rows of the terminal.
-const SIZE: (u16, u16) = (128, 40);
+const SIZE: (u16, u16) = (128, 28);
 /// How long the story may take; alone on a machine it takes less than a minute.
 const STORY: Duration = Duration::from_secs(300);
 /// How long the dashboard may take to show the last step.

@@ -12,9 +12,9 @@ use std::{
 use claustre_protocol::request::{Done, Nothing, Request};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::super::{error::CliError, ui};
 use crate::{
     adapters::{process::Invocation, zellij::Zellij},
+    cli::{error::CliError, ui},
     client::Client,
     paths::Paths,
     plugin_wasm,
@@ -33,6 +33,7 @@ const END: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Who plays Claude Code.
+#[derive(Debug)]
 pub enum Agent {
     /// Claude Code itself, in PATH or named. It needs the user's HOME, where its login is.
     Real(Option<PathBuf>),
@@ -225,7 +226,7 @@ impl DemoHome {
                 "home/.gitconfig",
                 "[user]\n\tname = Demo\n\temail = demo@localhost\n",
             )?;
-            self.write("script.json", &super::story::script(is_shown).to_string())?;
+            self.write("script.json", super::story::script(is_shown).to_string())?;
             // What the stand-in may work in, as Claude Code itself would have been told by a person.
             let trusted = serde_json::json!({"hasTrustDialogAccepted": true});
             let projects = serde_json::json!({
@@ -233,7 +234,7 @@ impl DemoHome {
                 self.code("site").display().to_string(): &trusted,
             });
             let state = serde_json::json!({"hasCompletedOnboarding": true, "projects": projects});
-            self.write("home/.claude.json", &state.to_string())?;
+            self.write("home/.claude.json", state.to_string())?;
         }
         Ok(())
     }
