@@ -14,7 +14,7 @@
 //! | [`text`] | columns, cutting, wrapping, cleaning |
 //! | [`link`] | the plugin's end of the link to the daemon |
 //! | [`timers`] | deadlines over Zellij's one-shot timers |
-//! | [`zellij`] | what Zellij and the plugin say to each other, as bytes |
+//! | [`zellij`] | what Zellij tells the plugin, as bytes |
 //! | [`ansi`] | a drawn buffer as terminal text |
 
 pub mod ansi;

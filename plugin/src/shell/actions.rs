@@ -3,14 +3,15 @@
 //! Directories that begin with `/host`, `/data`, `/cache` or `/tmp` mean something else to Zellij's plugin calls, so none is
 //! passed as it stands (see [`untranslated`]).
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{Shell, home::find_pane, host::*};
-use claustre_plugin::zellij::{PaneId, answer::TabInfo};
 use claustre_protocol::{
     base64,
     link::{ActionResult, MAX_READ, PaneAction},
 };
+use zellij_tile::prelude::*;
+
+use super::{Shell, home::find_pane};
 
 impl Shell {
     /// Does it, and says what came of it.
@@ -24,11 +25,11 @@ impl Shell {
                 shell,
                 ..
             } => open_tab(
-                &name,
+                name,
                 &argv,
                 &cwd,
                 attached,
-                shell.then_some(self.shell.as_str()),
+                shell.then(|| self.shell.clone()),
             ),
             PaneAction::AdoptPanes { panes } => adopt(panes),
             PaneAction::Focus { pane } => {
@@ -36,7 +37,7 @@ impl Shell {
                 if self.home.visible {
                     self.hide();
                 }
-                focus_terminal_pane(pane);
+                focus_pane_with_id(PaneId::Terminal(pane), false, false);
                 Ok(ActionResult::Done {})
             }
             PaneAction::CloseTab { pane, name } => {
@@ -47,27 +48,27 @@ impl Shell {
                     Some(_) => Some(tab_of(pane)?).filter(|tab| tab.name.contains(&name)),
                 };
                 match own_tab {
-                    Some(tab) => close_tab_with_id(tab.tab_id),
+                    Some(tab) => close_tab_with_id(tab_id(&tab)),
                     None => close_pane_with_id(PaneId::Terminal(pane)),
                 }
                 Ok(ActionResult::Done {})
             }
             PaneAction::RenameTab { pane, name } => {
                 let tab = tab_of(pane)?;
-                rename_tab_with_id(tab.tab_id, &name);
+                rename_tab_with_id(tab_id(&tab), name);
                 Ok(ActionResult::Done {})
             }
             PaneAction::Write { pane, bytes } => {
                 let bytes = base64::decode(&bytes).map_err(|error| error.to_string())?;
                 exists(pane)?;
-                write_to_pane_id(&bytes, PaneId::Terminal(pane));
+                write_to_pane_id(bytes, PaneId::Terminal(pane));
                 Ok(ActionResult::Done {})
             }
             PaneAction::Read { pane } => {
-                let lines = get_pane_screen(PaneId::Terminal(pane))
+                let contents = get_pane_scrollback(PaneId::Terminal(pane), false)
                     .map_err(|error| format!("reading pane {pane}: {error}"))?;
                 Ok(ActionResult::Text {
-                    text: visible_text(&lines),
+                    text: visible_text(&contents.viewport),
                 })
             }
         }
@@ -79,7 +80,7 @@ pub fn open_url(url: &str) {
     if url.starts_with("https://") {
         // Whichever of the two there is: Linux has the first, macOS the second.
         for opener in ["xdg-open", "open"] {
-            run_command(&[opener, url]);
+            run_command(&[opener, url], BTreeMap::new());
         }
     }
 }
@@ -87,17 +88,22 @@ pub fn open_url(url: &str) {
 /// The launcher starts in a pane off the screen, whose id comes back at once, and then gets a tab of its own. Making the tab
 /// first would leave the pane's id open, and does not work while nobody is attached.
 fn open_tab(
-    name: &str,
+    name: String,
     argv: &[String],
     cwd: &str,
     attached: bool,
-    shell: Option<&str>,
+    shell: Option<PathBuf>,
 ) -> Result<ActionResult, String> {
     let (program, arguments) = argv
         .split_first()
         .ok_or("opening a tab: there is no program to start")?;
     let cwd = untranslated(cwd);
-    let Some(PaneId::Terminal(pane)) = open_command_pane_background(program, arguments, &cwd)
+    let command = CommandToRun {
+        path: PathBuf::from(program),
+        args: arguments.to_vec(),
+        cwd: Some(cwd.clone()),
+    };
+    let Some(PaneId::Terminal(pane)) = open_command_pane_background(command, BTreeMap::new())
     else {
         return Err(format!(
             "opening a tab for {program}: Zellij opened no pane"
@@ -105,32 +111,41 @@ fn open_tab(
     };
     if attached {
         let mut panes = vec![PaneId::Terminal(pane)];
-        panes.extend(shell.and_then(|shell| open_shell(shell, &cwd)));
-        break_panes_to_new_tab(&panes, name);
+        panes.extend(shell.and_then(|shell| {
+            open_command_pane_background(shell_command(shell, cwd), BTreeMap::new())
+        }));
+        break_panes_to_new_tab(&panes, Some(name), false);
     }
     Ok(ActionResult::Pane { pane })
 }
 
-fn open_shell(shell: &str, cwd: &str) -> Option<PaneId> {
-    if shell.is_empty() {
+fn shell_command(shell: PathBuf, cwd: PathBuf) -> CommandToRun {
+    if shell.as_os_str().is_empty() {
         // Zellij does not tell what its default is, but gives the variable to every pane.
-        let arguments = ["-c".to_owned(), "exec \"${SHELL:-sh}\"".to_owned()];
-        open_command_pane_background("sh", &arguments, cwd)
+        let args = vec!["-c".to_owned(), "exec \"${SHELL:-sh}\"".to_owned()];
+        CommandToRun {
+            path: PathBuf::from("sh"),
+            args,
+            cwd: Some(cwd),
+        }
     } else {
-        open_command_pane_background(shell, &[], cwd)
+        CommandToRun {
+            path: shell,
+            args: Vec::new(),
+            cwd: Some(cwd),
+        }
     }
 }
 
 /// A path that Zellij takes as it is: `/tmp/x` means its own directory there, `/../tmp/x` does not.
-fn untranslated(path: &str) -> String {
+fn untranslated(path: &str) -> PathBuf {
     const TRANSLATED: [&str; 4] = ["/host", "/data", "/cache", "/tmp"];
-    if TRANSLATED
-        .iter()
-        .any(|prefix| Path::new(path).starts_with(prefix))
-    {
-        format!("/..{path}")
+    let path = PathBuf::from(path);
+    if TRANSLATED.iter().any(|prefix| path.starts_with(prefix)) {
+        let rest = path.strip_prefix("/").unwrap_or(&path);
+        PathBuf::from("/..").join(rest)
     } else {
-        path.to_owned()
+        path
     }
 }
 
@@ -140,7 +155,7 @@ fn adopt(panes: Vec<(u32, String)>) -> Result<ActionResult, String> {
         match get_pane_info(PaneId::Terminal(pane)) {
             // One that is in a tab already was adopted before.
             Some(info) if info.is_suppressed => {
-                break_panes_to_new_tab(&[PaneId::Terminal(pane)], &name);
+                break_panes_to_new_tab(&[PaneId::Terminal(pane)], Some(name), false);
             }
             Some(_) => {}
             None => missing.push(pane.to_string()),
@@ -166,9 +181,13 @@ fn exists(pane: u32) -> Result<(), String> {
 /// The tab of a pane. The list may be a second old, so the tab itself is asked again.
 fn tab_of(pane: u32) -> Result<TabInfo, String> {
     exists(pane)?;
-    find_pane(PaneId::Terminal(pane))
+    find_pane(|info| !info.is_plugin && info.id == pane)
         .and_then(|tab| get_tab_info(tab.tab_id))
         .ok_or_else(|| format!("finding the tab of pane {pane}: Zellij does not list it yet"))
+}
+
+fn tab_id(tab: &TabInfo) -> u64 {
+    u64::try_from(tab.tab_id).unwrap_or(u64::MAX)
 }
 
 /// The lines as one text of bounded length, without what is empty at their ends.

@@ -5,13 +5,13 @@
 //! that is off the screen. That call picks the wrong tab when the pane lies in the user's tab already (it takes the tab's
 //! id for its place), and then the pane is simply shown.
 
-use claustre_plugin::{
-    msg::Msg,
-    timers::Purpose,
-    zellij::{PaneId, answer::TabInfo},
-};
+use std::collections::BTreeMap;
 
-use super::{Shell, host::*};
+use zellij_tile::prelude::*;
+use zellij_utils::input::layout::RunPluginOrAlias;
+
+use super::Shell;
+use claustre_plugin::{msg::Msg, timers::Purpose};
 
 /// The name under which `claustre setup` makes the plugin known.
 const ALIAS: &str = "claustre";
@@ -25,14 +25,14 @@ pub struct Home {
     /// Is it on the screen?
     pub visible: bool,
     /// The tab it lies in, where known.
-    pub tab: Option<u64>,
+    pub tab: Option<usize>,
 }
 
 impl Shell {
     /// The key binding: shows a hidden dashboard, focuses one that is in the background, hides one that has the focus.
     pub(super) fn toggle(&mut self) {
         let focused = get_focused_pane_info()
-            .is_some_and(|(_, pane)| pane == PaneId::Plugin(self.ids.plugin_id));
+            .is_ok_and(|(_, pane)| pane == PaneId::Plugin(self.ids.plugin_id));
         if self.home.visible && focused {
             self.hide();
         } else {
@@ -41,14 +41,23 @@ impl Shell {
     }
 
     pub(super) fn show(&mut self) {
-        let Some((tab, _)) = get_focused_pane_info() else {
+        let Ok((tab, _)) = get_focused_pane_info() else {
             return;
         };
         if self.home.tab.or_else(|| self.find_home()) == Some(tab) {
-            show_self();
+            show_self(true);
             self.place();
-        } else {
-            launch_or_focus(ALIAS);
+        } else if let Ok(plugin) = RunPluginOrAlias::from_url(ALIAS, &None, None, None) {
+            let action = actions::Action::LaunchOrFocusPlugin {
+                plugin,
+                should_float: true,
+                move_to_focused_tab: true,
+                should_open_in_place: false,
+                close_replaced_pane: false,
+                skip_cache: false,
+                tab_id: None,
+            };
+            run_action(action, BTreeMap::new());
             // Only a pane that is on the screen can be given a size, and this one gets there in a moment.
             self.timers
                 .set(Purpose::Place, self.now().saturating_add(PLACE_MILLIS));
@@ -61,7 +70,18 @@ impl Shell {
     pub(super) fn place(&self) {
         let own = PaneId::Plugin(self.ids.plugin_id);
         rename_plugin_pane(self.ids.plugin_id, "claustre");
-        place_floating_pane(own, 4, 4, 92, 92);
+        let text = |percent: &str| Some(percent.to_owned());
+        let coordinates = FloatingPaneCoordinates::new(
+            text("4%"),
+            text("4%"),
+            text("92%"),
+            text("92%"),
+            None,
+            None,
+        );
+        if let Some(coordinates) = coordinates {
+            change_floating_panes_coordinates(vec![(own, coordinates)]);
+        }
     }
 
     pub(super) fn hide(&mut self) {
@@ -76,11 +96,11 @@ impl Shell {
         let on_screen = get_pane_info(own).is_some_and(|info| !info.is_suppressed);
         if on_screen {
             match get_focused_pane_info() {
-                Some((tab, pane)) if pane == own => {
+                Ok((tab, pane)) if pane == own => {
                     self.home.tab = Some(tab);
                     self.on_screen(true);
                 }
-                Some(_) | None => hide_self(),
+                Ok(_) | Err(_) => hide_self(),
             }
         }
     }
@@ -97,18 +117,24 @@ impl Shell {
     }
 
     /// The tab of our own pane, from the list of everything; only needed until the dashboard was shown once.
-    fn find_home(&self) -> Option<u64> {
-        find_pane(PaneId::Plugin(self.ids.plugin_id)).map(|tab| tab.tab_id)
+    fn find_home(&self) -> Option<usize> {
+        let own = self.ids.plugin_id;
+        self::find_pane(|pane| pane.is_plugin && pane.id == own).map(|tab| tab.tab_id)
     }
 }
 
-/// The tab of a pane of this session.
-pub fn find_pane(pane: PaneId) -> Option<TabInfo> {
-    let session = get_session()?;
+/// The tab of the first pane of this session that fits.
+pub fn find_pane(fits: impl Fn(&PaneInfo) -> bool) -> Option<TabInfo> {
+    let list = get_session_list().ok()?;
+    let session = list
+        .live_sessions
+        .into_iter()
+        .find(|session| session.is_current_session)?;
     let place = session
         .panes
+        .panes
         .iter()
-        .find(|info| info.id == pane)
-        .map(|info| info.position)?;
+        .find(|(_, panes)| panes.iter().any(&fits))
+        .map(|(place, _)| *place)?;
     session.tabs.into_iter().find(|tab| tab.position == place)
 }

@@ -1,6 +1,7 @@
 //! The link's lines over Zellij's pipes.
 
-use super::{Shell, host::*};
+use std::collections::BTreeMap;
+
 use claustre_plugin::{
     link::LinkEffect,
     msg::Msg,
@@ -8,6 +9,9 @@ use claustre_plugin::{
     zellij::event::{PipeMessage, PipeSource},
 };
 use claustre_protocol::link::{PIPE_FROM_PLUGIN, PIPE_TO_PLUGIN};
+use zellij_tile::prelude::*;
+
+use super::Shell;
 
 /// Milliseconds between two calls for the daemon while nothing is connected.
 const BOOTSTRAP_MILLIS: u64 = 7_000;
@@ -69,7 +73,7 @@ impl Shell {
     /// Tells the link whether our client is attached. Zellij's list of clients is of no use here: it leaves out a client
     /// whose focus is on the plugin that asks.
     pub(super) fn check_client(&mut self) {
-        let attached = get_focused_pane_info().is_some();
+        let attached = get_focused_pane_info().is_ok();
         let clients = if attached {
             vec![self.ids.client_id]
         } else {
@@ -85,7 +89,14 @@ impl Shell {
             return;
         }
         if self.session.is_none() {
-            self.session = get_session().map(|session| session.name);
+            self.session = get_session_list()
+                .ok()
+                .and_then(|list| {
+                    list.live_sessions
+                        .into_iter()
+                        .find(|session| session.is_current_session)
+                })
+                .map(|session| session.name);
         }
         // A server that has just started does not list itself yet.
         let wait = if self.session.is_some() {
@@ -103,13 +114,16 @@ impl Shell {
             .get(HELPER_KEY)
             .map_or(HELPER, String::as_str);
         let server = self.ids.server_pid.to_string();
-        run_command(&[
-            helper,
-            "link",
-            "--session",
-            session,
-            "--server-pid",
-            &server,
-        ]);
+        run_command(
+            &[
+                helper,
+                "link",
+                "--session",
+                session,
+                "--server-pid",
+                &server,
+            ],
+            BTreeMap::new(),
+        );
     }
 }

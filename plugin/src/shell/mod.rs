@@ -1,16 +1,19 @@
-//! The plugin's thin outside: Zellij's events in, the library's effects out. Only here are Zellij's types known.
+//! The plugin's thin outside: Zellij's events in, the library's effects out. Only here is Zellij's crate known.
+//!
+//! What the plugin asks of Zellij goes through that crate; what Zellij tells is read in [`claustre_plugin::zellij`].
 //!
 //! No host call is made before the permissions are granted: one that returns a value would end the instance.
 //! Nothing is printed outside `render`: standard output also carries the host calls.
 
 mod actions;
+mod exports;
 mod home;
-mod host;
 mod link_io;
 
 use std::{
     collections::{BTreeMap, VecDeque},
     io::Write as _,
+    path::PathBuf,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -20,37 +23,33 @@ use claustre_plugin::{
     model::Model,
     msg::Msg,
     timers::{Purpose, Timers},
-    zellij::{
-        PaneId,
-        command::permission,
-        event::{Event, PipeMessage, PipeSource, kind},
-    },
+    zellij::event::{Event, PipeMessage, PipeSource},
 };
 use claustre_protocol::{
     link::{MESSAGE_SHOW, MESSAGE_TOGGLE},
     time::Timestamp,
 };
 use ratatui_core::buffer::Buffer;
+use zellij_tile::prelude::*;
 
 use home::Home;
-use host::*;
 
-pub use host::start;
+pub use exports::start;
 
 /// Least milliseconds between two frames: 20 a second, the first of a burst at once.
 const FRAME_MILLIS: u64 = 50;
 
 /// What the plugin may do in Zellij; `claustre setup` grants the same list beforehand.
-const PERMISSIONS: [u64; 9] = [
-    permission::READ_APPLICATION_STATE,
-    permission::CHANGE_APPLICATION_STATE,
-    permission::RUN_COMMANDS,
-    permission::OPEN_TERMINALS_OR_PLUGINS,
-    permission::WRITE_TO_STDIN,
-    permission::READ_CLI_PIPES,
-    permission::READ_PANE_CONTENTS,
-    permission::RUN_ACTIONS_AS_USER,
-    permission::WRITE_TO_CLIPBOARD,
+const PERMISSIONS: [PermissionType; 9] = [
+    PermissionType::ReadApplicationState,
+    PermissionType::ChangeApplicationState,
+    PermissionType::RunCommands,
+    PermissionType::OpenTerminalsOrPlugins,
+    PermissionType::WriteToStdin,
+    PermissionType::ReadCliPipes,
+    PermissionType::ReadPaneContents,
+    PermissionType::RunActionsAsUser,
+    PermissionType::WriteToClipboard,
 ];
 
 /// What came before the permissions were granted.
@@ -69,7 +68,7 @@ pub struct Shell {
     ids: Identity,
     session: Option<String>,
     /// The user's shell; empty where Zellij does not say.
-    shell: String,
+    shell: PathBuf,
     link: Link,
     model: Model,
     buffer: Buffer,
@@ -85,19 +84,25 @@ impl Shell {
     fn load(&mut self, configuration: BTreeMap<String, String>) {
         self.configuration = configuration;
         self.started = Some(Instant::now());
-        self.ids = get_plugin_ids();
+        let ids = get_plugin_ids();
+        self.ids = Identity {
+            plugin_id: ids.plugin_id,
+            client_id: ids.client_id,
+            server_pid: ids.zellij_pid,
+        };
         self.link = Link::new(self.ids);
         subscribe(&[
-            kind::KEY,
-            kind::MOUSE,
-            kind::PASTED_TEXT,
-            kind::TIMER,
-            kind::VISIBLE,
-            kind::MODE_UPDATE,
-            kind::INITIAL_KEYBINDS,
-            kind::PERMISSION_REQUEST_RESULT,
-            kind::PANE_CLOSED,
-            kind::TAB_UPDATE,
+            EventType::Key,
+            EventType::Mouse,
+            EventType::PastedText,
+            EventType::Timer,
+            EventType::Visible,
+            EventType::ModeUpdate,
+            // Without these once, the key bindings come with every change of the mode.
+            EventType::InitialKeybinds,
+            EventType::PermissionRequestResult,
+            EventType::PaneClosed,
+            EventType::TabUpdate,
         ]);
         request_permission(&PERMISSIONS);
     }
@@ -200,20 +205,17 @@ impl Shell {
                     self.session = Some(name);
                 }
                 if let Some(shell) = shell {
-                    self.shell = shell;
+                    self.shell = PathBuf::from(shell);
                 }
                 self.tell(Msg::Theme(palette));
             }
-            Event::PaneClosed(PaneId::Terminal(pane)) => {
+            Event::PaneClosed(pane) => {
                 let effects = self.link.pane_closed(pane);
                 self.link_effects(effects);
             }
             // Tabs are told anew when clients come and go, too.
             Event::Tabs(tabs) => {
-                self.home.tab = self
-                    .home
-                    .tab
-                    .filter(|home| tabs.iter().any(|tab| tab.tab_id == *home));
+                self.home.tab = self.home.tab.filter(|home| tabs.contains(home));
                 if self.link.is_up() {
                     self.check_client();
                 }
@@ -221,7 +223,7 @@ impl Shell {
             Event::Key(key) => self.input(Msg::Key(key)),
             Event::Mouse(mouse) => self.input(Msg::Mouse(mouse)),
             Event::Pasted(text) => self.input(Msg::Pasted(text)),
-            Event::Permission(_) | Event::PaneClosed(PaneId::Plugin(_)) | Event::Other => {}
+            Event::Permission(_) | Event::Other => {}
         }
     }
 
@@ -250,7 +252,7 @@ impl Shell {
                 .timers
                 .add(Purpose::Tick, self.now().saturating_add(millis)),
             Effect::OpenUrl(url) => actions::open_url(&url),
-            Effect::Copy(text) => copy_to_clipboard(&text),
+            Effect::Copy(text) => copy_to_clipboard(text),
         }
     }
 

@@ -2,36 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    PaneId,
-    answer::{self, TabInfo},
-    wire::{Fields, Value},
-};
+use super::wire::{Fields, Value};
 use crate::msg::{Colour, Key, KeyCode, Mouse, Palette};
-
-/// Kinds of events to subscribe to, by Zellij's numbers.
-pub mod kind {
-    /// The mode, the theme or the session's name changed.
-    pub const MODE_UPDATE: u64 = 0;
-    /// Tabs came, went or changed.
-    pub const TAB_UPDATE: u64 = 1;
-    /// A key was pressed in the plugin's pane.
-    pub const KEY: u64 = 3;
-    /// The mouse was used in the plugin's pane.
-    pub const MOUSE: u64 = 4;
-    /// A timer ran out.
-    pub const TIMER: u64 = 5;
-    /// The plugin's pane came on the screen or left it.
-    pub const VISIBLE: u64 = 9;
-    /// The user has answered what the plugin may do.
-    pub const PERMISSION_REQUEST_RESULT: u64 = 15;
-    /// A pane closed.
-    pub const PANE_CLOSED: u64 = 21;
-    /// Text was pasted into the plugin's pane.
-    pub const PASTED_TEXT: u64 = 29;
-    /// The key bindings, once; without it they come with every change of the mode.
-    pub const INITIAL_KEYBINDS: u64 = 44;
-}
 
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,8 +17,8 @@ pub enum Event {
         /// The dashboard's few colours out of the user's theme.
         palette: Palette,
     },
-    /// Tabs came, went or changed; all that there are.
-    Tabs(Vec<TabInfo>),
+    /// Tabs came, went or changed; the numbers of all that there are, in their order.
+    Tabs(Vec<usize>),
     /// A key that the dashboard may know.
     Key(Key),
     /// The mouse did something that means something to the dashboard.
@@ -59,8 +31,8 @@ pub enum Event {
     Visible(bool),
     /// Did the user allow what the plugin asked for?
     Permission(bool),
-    /// A pane closed.
-    PaneClosed(PaneId),
+    /// A pane closed that ran a command; its number.
+    PaneClosed(u32),
     /// Nothing that concerns the dashboard.
     Other,
 }
@@ -74,7 +46,7 @@ pub fn event(bytes: &[u8]) -> Event {
     };
     match field {
         2 => mode(value.fields()),
-        3 => Event::Tabs(answer::tabs(value)),
+        3 => Event::Tabs(tabs(value.fields())),
         5 => key(value.fields()).map_or(Event::Other, Event::Key),
         6 => mouse(value.fields()).map_or(Event::Other, Event::Mouse),
         7 => Event::Timer,
@@ -83,20 +55,28 @@ pub fn event(bytes: &[u8]) -> Event {
         18 => value
             .fields()
             .get(1)
-            .map_or(Event::Other, |pane| Event::PaneClosed(pane_id(pane))),
+            .and_then(|pane| terminal(pane.fields()))
+            .map_or(Event::Other, Event::PaneClosed),
         26 => Event::Pasted(value.fields().get(1).map(Value::text).unwrap_or_default()),
         _ => Event::Other,
     }
 }
 
-/// A pane's kind and number.
-pub(super) fn pane_id(value: Value<'_>) -> PaneId {
-    let fields = value.fields();
-    let id = fields.get(2).map_or(0, Value::small);
-    match fields.get(1).map(Value::number) {
-        Some(1) => PaneId::Plugin(id),
-        _ => PaneId::Terminal(id),
-    }
+/// The numbers of the tabs.
+fn tabs(fields: Fields<'_>) -> Vec<usize> {
+    fields
+        .filter(|(field, _)| *field == 1)
+        .filter_map(|(_, tab)| {
+            let number = tab.fields().get(17).map_or(0, Value::number);
+            usize::try_from(number).ok()
+        })
+        .collect()
+}
+
+/// The number of a pane that runs a command; none for one that shows a plugin.
+fn terminal(fields: Fields<'_>) -> Option<u32> {
+    let is_plugin = fields.get(1).is_some_and(Value::flag);
+    (!is_plugin).then(|| fields.get(2).map_or(0, Value::small))
 }
 
 /// A message that came through a pipe, from a key binding or from another plugin.

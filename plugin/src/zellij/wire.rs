@@ -1,4 +1,4 @@
-//! Protocol buffers, as far as Zellij's plugin interface uses them, and the JSON array of numbers that they travel in.
+//! Reads protocol buffers, as far as Zellij's plugin interface uses them, and the JSON array of numbers that they travel in.
 
 /// The content of a field.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -105,67 +105,6 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// A message being written.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Message(Vec<u8>);
-
-impl Message {
-    /// An empty message.
-    pub const fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    /// With a whole number, a truth value or a choice.
-    #[must_use]
-    pub fn number(mut self, field: u64, number: u64) -> Self {
-        self.varint(field << 3);
-        self.varint(number);
-        self
-    }
-
-    /// With a number that has a fraction.
-    #[must_use]
-    pub fn fraction(mut self, field: u64, number: f64) -> Self {
-        self.varint(field << 3 | 1);
-        self.0.extend_from_slice(&number.to_le_bytes());
-        self
-    }
-
-    /// With bytes.
-    #[must_use]
-    pub fn bytes(mut self, field: u64, bytes: &[u8]) -> Self {
-        self.varint(field << 3 | 2);
-        self.varint(bytes.len() as u64);
-        self.0.extend_from_slice(bytes);
-        self
-    }
-
-    /// With a text.
-    #[must_use]
-    pub fn text(self, field: u64, text: &str) -> Self {
-        self.bytes(field, text.as_bytes())
-    }
-
-    /// With a message inside.
-    #[must_use]
-    pub fn message(self, field: u64, message: &Self) -> Self {
-        self.bytes(field, &message.0)
-    }
-
-    /// What was written.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    fn varint(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.0.push((number & 0x7f) as u8 | 0x80);
-            number >>= 7;
-        }
-        self.0.push(number as u8);
-    }
-}
-
 /// The bytes of a JSON array of numbers, as `[8,1]`.
 pub fn from_numbers(json: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(json.len() / 3);
@@ -182,24 +121,4 @@ pub fn from_numbers(json: &[u8]) -> Vec<u8> {
     }
     bytes.extend(number);
     bytes
-}
-
-/// Bytes as a line with a JSON array of numbers.
-pub fn to_numbers(bytes: &[u8]) -> Vec<u8> {
-    let mut line = Vec::with_capacity(bytes.len() * 4 + 3);
-    line.push(b'[');
-    for (place, &byte) in bytes.iter().enumerate() {
-        if place > 0 {
-            line.push(b',');
-        }
-        if byte >= 100 {
-            line.push(b'0' + byte / 100);
-        }
-        if byte >= 10 {
-            line.push(b'0' + byte / 10 % 10);
-        }
-        line.push(b'0' + byte % 10);
-    }
-    line.extend_from_slice(b"]\n");
-    line
 }
