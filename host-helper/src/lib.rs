@@ -11,6 +11,7 @@ pub mod demo;
 pub mod doctor;
 pub mod engine;
 pub mod fast;
+pub mod ids;
 pub mod launcher;
 pub mod paths;
 pub mod plugin_wasm;

@@ -24,6 +24,8 @@ pub struct Options {
     pub config: String,
     /// Layout file.
     pub layout: Option<PathBuf>,
+    /// The configuration is there already, as `claustre setup` left it: nothing of the above but the layout is written.
+    pub prepared: bool,
 }
 
 /// A plugin of the session.
@@ -42,6 +44,7 @@ impl Default for Options {
             plugin: None,
             config: String::new(),
             layout: None,
+            prepared: false,
         }
     }
 }
@@ -100,7 +103,9 @@ impl<'env> Zellij<'env> {
     #[track_caller]
     pub fn start(env: &'env TestEnv, options: &Options) -> Self {
         env.install("zellij", &binary().unwrap());
-        write_config(env, options);
+        if !options.prepared {
+            write_config(env, options);
+        }
         let layout = options
             .layout
             .as_ref()

@@ -8,9 +8,11 @@ use clap_complete::Shell;
 use super::{error::CliError, manual};
 
 #[derive(Debug, Args)]
-#[command(after_help = "bash:  claustre completions bash > ~/.local/share/bash-completion/completions/claustre
+#[command(
+    after_help = "bash:  claustre completions bash > ~/.local/share/bash-completion/completions/claustre
 zsh:   claustre completions zsh > \"${fpath[1]}/_claustre\"
-fish:  claustre completions fish > ~/.config/fish/completions/claustre.fish")]
+fish:  claustre completions fish > ~/.config/fish/completions/claustre.fish"
+)]
 pub struct CompletionsArgs {
     /// The shell.
     shell: Shell,

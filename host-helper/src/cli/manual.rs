@@ -92,7 +92,13 @@ fn one(page: &mut String, above: &str, command: &Command) {
         .collect();
     let aliases: Vec<&str> = command.get_visible_aliases().collect();
     if !positionals.is_empty() {
-        writeln!(page, ".PP\n.B {}\n.I {}", escaped(&name), escaped(&positionals.join(" "))).ok();
+        writeln!(
+            page,
+            ".PP\n.B {}\n.I {}",
+            escaped(&name),
+            escaped(&positionals.join(" "))
+        )
+        .ok();
     }
     if !aliases.is_empty() {
         writeln!(page, ".PP\nAlso: {}", escaped(&aliases.join(", "))).ok();
@@ -104,9 +110,15 @@ fn one(page: &mut String, above: &str, command: &Command) {
 }
 
 fn options(page: &mut String, command: &Command) {
-    for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+    for argument in command
+        .get_arguments()
+        .filter(|argument| !argument.is_hide_set())
+    {
         let shown = spelling(argument);
-        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        let help = argument
+            .get_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         if help.is_empty() {
             continue;
         }
@@ -131,14 +143,21 @@ fn spelling(argument: &Arg) -> String {
 }
 
 fn text(page: &mut String, text: Option<&clap::builder::StyledStr>) {
-    for paragraph in text.map(ToString::to_string).unwrap_or_default().split("\n\n") {
+    for paragraph in text
+        .map(ToString::to_string)
+        .unwrap_or_default()
+        .split("\n\n")
+    {
         writeln!(page, "{}\n.PP", escaped(paragraph)).ok();
     }
 }
 
 /// Text of ours, so that none of it is taken for a request of the formatter.
 fn escaped(text: &str) -> String {
-    let text = text.replace('\\', "\\e").replace('-', "\\-").replace('\n', " ");
+    let text = text
+        .replace('\\', "\\e")
+        .replace('-', "\\-")
+        .replace('\n', " ");
     if text.starts_with(['.', '\'']) {
         format!("\\&{text}")
     } else {

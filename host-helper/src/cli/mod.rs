@@ -14,7 +14,7 @@ mod link;
 mod manual;
 mod mcp;
 mod older;
-mod open;
+pub mod open;
 mod project;
 mod session;
 mod setup;

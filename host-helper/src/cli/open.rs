@@ -11,7 +11,7 @@ use super::{Context, error::CliError};
 use crate::{programs, setup};
 
 /// Inside Zellij it shows the dashboard; outside it starts Zellij with our layout, or attaches to it, with the dashboard in front.
-pub fn run(context: &mut Context) -> Result<(), CliError> {
+pub(super) fn run(context: &mut Context) -> Result<(), CliError> {
     context.client()?;
     if let Ok(session) = std::env::var("ZELLIJ_SESSION_NAME") {
         return show(&session);

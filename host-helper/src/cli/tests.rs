@@ -89,7 +89,11 @@ fn what_makes_no_sense_is_refused_with_the_words_that_would() {
 #[test]
 fn the_manual_names_every_command_and_option_and_ends_with_where_things_are() {
     let page = super::manual::page(&command());
-    for part in [".SS claustre task add\n", "\\-\\-permission\\-mode", ".SH FILES"] {
+    for part in [
+        ".SS claustre task add\n",
+        "\\-\\-permission\\-mode",
+        ".SH FILES",
+    ] {
         assert!(page.contains(part), "{part}");
     }
     assert!(!page.contains("session-update") && !page.contains(".SS claustre mcp"));
@@ -106,7 +110,10 @@ fn mistakes_get_the_help_of_the_command_that_was_meant() {
     };
     for (line, wanted) in [
         ("task add shop t --prio 9", "claustre task add --help"),
-        ("task add shop t --branch -x", "--branch=-x passes it as a value"),
+        (
+            "task add shop t --branch -x",
+            "--branch=-x passes it as a value",
+        ),
         ("task lst", "some similar subcommands exist: 'ls', 'list'"),
         ("task add", "usage: claustre task add <PROJECT> [TITLE]"),
     ] {

@@ -10,16 +10,21 @@ use std::{
 use claustre_protocol::{
     ids::{AskId, TaskId},
     model::{AskKind, InboxItem, InboxKind, Project, Session, Task, TaskDetail},
-    request::{DaemonStatus, Decision, Named, Nothing, ProjectAdd, Request, TaskAdd, TaskList},
+    request::{
+        DaemonStatus, DashboardShow, Decision, Done, Named, Nothing, ProjectAdd, Request, TaskAdd,
+        TaskList,
+    },
     status::{TaskStatus, Word},
 };
 use serde_json::{Value, json};
 
-use super::{
-    super::{error::CliError, ui::Ui},
-    home::SESSION,
+use super::home::SESSION;
+use crate::{
+    cli::{error::CliError, ui::Ui},
+    client::Client,
+    paths::Paths,
+    text::terminal_safe,
 };
-use crate::{client::Client, paths::Paths};
 
 /// Pause between two looks at how the story goes on.
 const LOOK: Duration = Duration::from_millis(250);
@@ -183,20 +188,24 @@ impl Player {
 
     /// Says one step, and leaves time to see it.
     fn say(&self, step: &str) -> Result<(), CliError> {
-        self.ui.raw(&crate::text::terminal_safe(step))?;
+        self.ui.raw(&terminal_safe(step))?;
         if self.is_shown {
             thread::sleep(Duration::from_secs(1));
         }
         Ok(())
     }
 
-    /// Brings the dashboard to the front, once Zellij and the plugin are there.
+    /// Has the dashboard come to the front as soon as its plugin calls, and waits for that.
     fn show_dashboard(&mut self) -> Result<(), CliError> {
+        let session = SESSION.to_owned();
+        let _shown: Done = self
+            .client
+            .call(Request::DashboardShow(DashboardShow { session }))?;
         let begun = Instant::now();
         loop {
             let status: DaemonStatus = self.client.call(Request::DaemonStatus(Nothing {}))?;
             if !status.links.is_empty() {
-                break;
+                return self.say("the dashboard is there");
             }
             if begun.elapsed() > DASHBOARD {
                 return Err(CliError::failed(
@@ -206,8 +215,6 @@ impl Player {
             }
             thread::sleep(LOOK);
         }
-        super::super::open::show(SESSION)?;
-        self.say("the dashboard is there")
     }
 
     /// Answers what the sessions ask until all tasks wait for review.
@@ -329,7 +336,7 @@ impl Player {
                 task.project,
                 task.title
             );
-            self.ui.raw(&crate::text::terminal_safe(&line))?;
+            self.ui.raw(&terminal_safe(&line))?;
         }
         Ok(())
     }

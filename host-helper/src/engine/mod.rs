@@ -32,6 +32,9 @@ pub use live::Live;
 pub use recount::Recount;
 pub use writer::{Order, Outcome, Work};
 
+/// The process id of the server of a Zellij session, while it runs.
+pub type ServerOf = Arc<dyn Fn(&str) -> Option<u32> + Send + Sync>;
+
 /// What was appended by one transaction, in order.
 #[derive(Debug, Clone)]
 pub struct Advanced {
@@ -57,7 +60,7 @@ pub struct Engine {
     /// Whose worktrees are to be counted again.
     pub recount: Arc<Recount>,
     /// The server's process of a Zellij session whose dashboard answers.
-    pub server_of: Arc<dyn Fn(&str) -> Option<u32> + Send + Sync>,
+    pub server_of: ServerOf,
 }
 
 /// What an [`Engine`] is made of.
@@ -75,7 +78,7 @@ pub struct Parts {
     /// This host's id.
     pub machine: MachineId,
     /// The server's process of a Zellij session whose dashboard answers.
-    pub server_of: Arc<dyn Fn(&str) -> Option<u32> + Send + Sync>,
+    pub server_of: ServerOf,
 }
 
 impl Engine {

@@ -27,7 +27,7 @@ use rustix::{
 };
 
 use super::parent::Callers;
-use crate::paths::Paths;
+use crate::{ids, paths::Paths};
 
 /// Time a report has from connecting to its answer.
 pub const DEADLINE: Duration = Duration::from_millis(100);
@@ -94,11 +94,12 @@ impl Reporter {
 
     /// The line that carries a report whose body is JSON already: no line break may be in it.
     pub fn line_of_json(&self, kind: &str, data: &str) -> Vec<u8> {
+        let at = now();
         let head = Head {
-            id: EventId::new(uuid::Uuid::new_v4()),
+            id: EventId::new(ids::in_time(uuid::Uuid::new_v4(), at.millis())),
             session: self.session,
             token: &self.token,
-            at: now(),
+            at,
             zellij_session: env::var("ZELLIJ_SESSION_NAME")
                 .ok()
                 .filter(|name| !name.is_empty()),

@@ -26,7 +26,7 @@ pub struct Agents {
     /// Answers requests.
     pub api: Arc<Api>,
     /// Is this the session's token?
-    pub is_token: Arc<dyn Fn(SessionId, &str) -> bool + Send + Sync>,
+    pub is_token: super::IsToken,
 }
 
 impl Agents {
@@ -184,17 +184,38 @@ impl McpBackend for Agents {
                     .join("\n")
             )
         };
-        self.submit(Command::Session(SessionCommand::ReportAsk {
-            session,
-            ask,
-            kind: AskKind::Question,
-            title: crate::text::one_line(&question, 200),
-            detail,
-            options,
-            answerable: true,
-            since: engine.host.now(),
-        }))
-        .await?;
+        let title = crate::text::one_line(&question, 200);
+        // Asked again by a bridge that outlived the daemon of the first time: it is still the same question.
+        let (same_title, same_detail) = (title.clone(), detail.clone());
+        let known = engine
+            .read(move |reader| {
+                let open = reader.open_asks(session)?;
+                Ok(open.into_iter().find_map(|ask| {
+                    ask.asked.filter(|asked| {
+                        asked.kind == AskKind::Question
+                            && asked.title == same_title
+                            && asked.detail == same_detail
+                    })
+                }))
+            })
+            .await?;
+        let ask = match known {
+            Some(known) => known.ask,
+            None => {
+                self.submit(Command::Session(SessionCommand::ReportAsk {
+                    session,
+                    ask,
+                    kind: AskKind::Question,
+                    title,
+                    detail,
+                    options,
+                    answerable: true,
+                    since: engine.host.now(),
+                }))
+                .await?;
+                ask
+            }
+        };
         let mut open = OpenQuestion {
             api: self.api.clone(),
             session,

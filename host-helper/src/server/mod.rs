@@ -5,3 +5,7 @@ pub mod api;
 pub mod dashboard;
 pub mod mcp;
 pub mod socket;
+
+/// Whether a text is the secret token of a session.
+pub type IsToken =
+    std::sync::Arc<dyn Fn(claustre_protocol::ids::SessionId, &str) -> bool + Send + Sync>;

@@ -5,7 +5,6 @@ use std::sync::{Arc, mpsc};
 use claustre_protocol::{
     BUILD, PROTOCOL,
     hook::{REPORT_METHOD, Report, ReportAnswer},
-    ids::SessionId,
     request::{EventsWatch, Request},
     rpc::{Answer, Call, Fault, FaultCode, Hello, JsonRpc, MAX_LINE},
 };
@@ -32,7 +31,7 @@ pub struct Server {
     /// Takes reports.
     pub reports: mpsc::SyncSender<Input>,
     /// Is this the session's token?
-    pub is_token: Arc<dyn Fn(SessionId, &str) -> bool + Send + Sync>,
+    pub is_token: super::IsToken,
 }
 
 impl Server {

@@ -27,6 +27,7 @@ use super::{
     codec::{self, Hash, RawEvent},
     entities::{self, Standing},
 };
+use crate::ids;
 
 /// Everything between `BEGIN IMMEDIATE` and the commit. Dropped without [`Transaction::commit`] it leaves nothing behind.
 pub struct Transaction<'store> {
@@ -90,7 +91,7 @@ impl<'store> Transaction<'store> {
         let reading = self.reading.tick(self.now.millis());
         let seq = self.seq.saturating_add(1);
         let mut raw = RawEvent {
-            id: EventId::new((self.store.ids)()),
+            id: EventId::new(ids::in_time((self.store.ids)(), self.now.millis())),
             machine: self.store.machine,
             seq,
             reading,

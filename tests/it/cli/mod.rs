@@ -10,4 +10,4 @@ mod prompts;
 mod repository;
 mod shapes;
 mod terminal;
-mod transcript;
+pub mod transcript;

@@ -47,7 +47,8 @@ fn hostile_names_are_refused_and_run_nothing() {
     }
     // Without an equals sign the command line takes it for an option of its own.
     assert_eq!(
-        said.run(&["task", "add", "shop", "t", "--branch", "-x"]).code,
+        said.run(&["task", "add", "shop", "t", "--branch", "-x"])
+            .code,
         Some(2)
     );
     assert_eq!(said.run(&["task", "list", "--json"]).stdout, "[]\n");
@@ -59,8 +60,11 @@ fn hostile_names_are_refused_and_run_nothing() {
 fn things_are_found_by_id_beginning_and_name_and_what_is_ambiguous_is_asked_back() {
     let env = TestEnv::new();
     env.git_repo("shop");
-    env.claustre_in(&env.home().join("code"), &["project", "add", "shop", "shop"])
-        .success();
+    env.claustre_in(
+        &env.home().join("code"),
+        &["project", "add", "shop", "shop"],
+    )
+    .success();
     let ids: Vec<String> = (0..4)
         .map(|number| {
             let title = format!("Task {number}");
@@ -78,12 +82,29 @@ fn things_are_found_by_id_beginning_and_name_and_what_is_ambiguous_is_asked_back
     assert_eq!(shown(&ids[3][..3]).code, Some(3));
     let twice = shown("Twice");
     assert_eq!(twice.code, Some(1));
-    assert!(twice.stderr.contains("'Twice' names 2 tasks"), "{}", twice.stderr);
-    assert!(twice.stderr.contains("hint: use one of the ids: "), "{}", twice.stderr);
-    for name in ["nothing", "", "\u{1b}[2J", "ffffffff-ffff-4fff-8fff-ffffffffffff"] {
+    assert!(
+        twice.stderr.contains("'Twice' names 2 tasks"),
+        "{}",
+        twice.stderr
+    );
+    assert!(
+        twice.stderr.contains("hint: use one of the ids: "),
+        "{}",
+        twice.stderr
+    );
+    for name in [
+        "nothing",
+        "",
+        "\u{1b}[2J",
+        "ffffffff-ffff-4fff-8fff-ffffffffffff",
+    ] {
         let none = shown(name);
         assert_eq!(none.code, Some(3), "{}", none.snapshot());
-        assert!(none.stderr.contains("hint: claustre task list"), "{}", none.stderr);
+        assert!(
+            none.stderr.contains("hint: claustre task list"),
+            "{}",
+            none.stderr
+        );
         assert!(!none.stderr.contains('\u{1b}'));
     }
 }

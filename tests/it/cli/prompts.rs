@@ -18,7 +18,8 @@ fn shop(script: Option<&Value>) -> Option<TestEnv> {
         env.claude_script(script);
     }
     let shop = env.git_repo("shop");
-    env.claustre_in(&shop, &["project", "add", "shop"]).success();
+    env.claustre_in(&shop, &["project", "add", "shop"])
+        .success();
     Some(env)
 }
 
@@ -38,8 +39,16 @@ fn a_megabyte_from_a_file_or_standard_input_arrives_whole() {
     assert!(text.len() > 1_000_000);
     let file = env.write("prompt.md", &text);
     let file = file.to_str().unwrap();
-    env.claustre(&["task", "add", "shop", "from file", "--file", file, "--launch"])
-        .success();
+    env.claustre(&[
+        "task",
+        "add",
+        "shop",
+        "from file",
+        "--file",
+        file,
+        "--launch",
+    ])
+    .success();
     let mut shell = env.command("sh");
     let script = "claustre task add shop 'from input' -d - < \"$0\"";
     env.run(shell.args(["-c", script, file])).success();
@@ -47,7 +56,9 @@ fn a_megabyte_from_a_file_or_standard_input_arrives_whole() {
         let task = env.claustre(&["task", "show", title, "--json"]).json();
         assert_eq!(task["task"]["description"], text.as_str(), "{title}");
     }
-    wait_for("the client to start", PATIENCE, || !env.claude_starts().is_empty());
+    wait_for("the client to start", PATIENCE, || {
+        !env.claude_starts().is_empty()
+    });
     // An argument may not be that long: the client is told to read the file, which it may read without a question.
     let told = prompt_of(&env.claude_starts()[0]);
     let path = told
@@ -57,9 +68,13 @@ fn a_megabyte_from_a_file_or_standard_input_arrives_whole() {
     let given = std::fs::read_to_string(path).unwrap();
     assert!(given.contains(&text), "the whole prompt is in the file");
     let settings = std::path::Path::new(path).with_file_name("settings.json");
-    let settings: Value = serde_json::from_str(&std::fs::read_to_string(settings).unwrap()).unwrap();
+    let settings: Value =
+        serde_json::from_str(&std::fs::read_to_string(settings).unwrap()).unwrap();
     let allowed = settings["permissions"]["allow"].as_array().unwrap();
-    assert!(allowed.contains(&json!(format!("Read(/{path})"))), "{allowed:?}");
+    assert!(
+        allowed.contains(&json!(format!("Read(/{path})"))),
+        "{allowed:?}"
+    );
 }
 
 #[test]
@@ -70,7 +85,9 @@ fn a_prompt_that_begins_with_a_dash_is_a_prompt() {
     let text = "--dangerously-skip-permissions $(touch owned) `touch owned` ; \"'";
     env.claustre(&["task", "add", "shop", "-", "-d", text, "--launch"])
         .success();
-    wait_for("the client to start", PATIENCE, || !env.claude_starts().is_empty());
+    wait_for("the client to start", PATIENCE, || {
+        !env.claude_starts().is_empty()
+    });
     let start = &env.claude_starts()[0];
     assert!(prompt_of(start).contains(text), "{start}");
     let words = start["argv"].as_array().unwrap();
@@ -81,7 +98,8 @@ fn a_prompt_that_begins_with_a_dash_is_a_prompt() {
 fn what_is_no_prompt_is_refused_with_a_hint() {
     let env = TestEnv::new();
     let shop = env.git_repo("shop");
-    env.claustre_in(&shop, &["project", "add", "shop"]).success();
+    env.claustre_in(&shop, &["project", "add", "shop"])
+        .success();
     std::fs::write(env.path("binary"), [0xff, 0xfe, 0]).unwrap();
     std::fs::write(env.path("huge"), vec![b'x'; 9_000_000]).unwrap();
     let mut said = super::transcript::Transcript::new(&env);
@@ -91,7 +109,11 @@ fn what_is_no_prompt_is_refused_with_a_hint() {
         assert_eq!(result.code, Some(code), "{file}");
     }
     assert_eq!(said.run(&["task", "add", "shop", ""]).code, Some(2));
-    assert_eq!(said.run(&["task", "add", "shop", "\u{1b}[2J", "-d", "\u{1b}[2J"]).code, Some(1));
+    assert_eq!(
+        said.run(&["task", "add", "shop", "\u{1b}[2J", "-d", "\u{1b}[2J"])
+            .code,
+        Some(1)
+    );
     said.run(&["task", "list", "--json"]);
     insta::assert_snapshot!(said.finish());
 }
@@ -111,8 +133,18 @@ fn control_sequences_reach_neither_the_terminal_nor_the_store() {
         return;
     };
     let title = format!("title {evil}");
-    env.claustre(&["task", "add", "shop", &title, "-d", &evil, "--subtask", &evil, "--launch"])
-        .success();
+    env.claustre(&[
+        "task",
+        "add",
+        "shop",
+        &title,
+        "-d",
+        &evil,
+        "--subtask",
+        &evil,
+        "--launch",
+    ])
+    .success();
     env.claustre(&["project", "edit", "shop", "--goal", &evil, "--owner", &evil])
         .success();
     let name = "title abcdefghi";
@@ -142,7 +174,9 @@ fn control_sequences_reach_neither_the_terminal_nor_the_store() {
         printed.push_str(&result.stdout);
         printed.push_str(&result.stderr);
     }
-    let forbidden = ["\u{1b}", "\u{7}", "\u{9b}", "\u{202e}", "\u{200b}", "ZXZpbA", "\\u001b", "\\u202e"];
+    let forbidden = [
+        "\u{1b}", "\u{7}", "\u{9b}", "\u{202e}", "\u{200b}", "ZXZpbA", "\\u001b", "\\u202e",
+    ];
     for word in forbidden {
         assert!(!printed.contains(word), "{word:?} was printed: {printed:?}");
     }

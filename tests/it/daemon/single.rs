@@ -54,7 +54,7 @@ fn a_second_one_is_refused_and_the_first_goes_on() {
     env.claustre(&["daemon", "start"]).success();
     let first = daemon_pid(&env);
     let second = env.claustre(&["daemon", "run"]);
-    insta::assert_snapshot!(second.snapshot());
+    insta::assert_snapshot!(crate::cli::transcript::steady(&second.snapshot()));
     assert_eq!(daemon_pid(&env), first);
     env.claustre(&["daemon", "status"]).success();
     assert_eq!(starts(&env), 1);

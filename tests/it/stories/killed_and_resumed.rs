@@ -5,7 +5,9 @@ use std::path::Path;
 use claustre_tests::wait_for;
 use serde_json::{Value, json};
 
-use super::support::{Gate, Machine, PATIENCE, kill_9, number, parent_of, runs, text};
+use super::support::{
+    Gate, Machine, PATIENCE, kill_9, number, parent_of, runs, text, tool_results,
+};
 
 const DONE: &str = "All of it is done.";
 
@@ -151,6 +153,33 @@ fn a_permission_outlives_the_daemon_that_was_asked() {
     let session = machine.wait_session(&task, "idle", "");
     assert!(session["ask"].is_null(), "{session:#}");
     assert!(machine.worktree(&task).join("passed.txt").exists());
+    machine.replay_agrees();
+}
+
+#[test]
+fn a_question_of_the_agent_outlives_the_daemon_that_was_asked() {
+    let question = json!({"question": "Which colour?", "options": ["red", "blue"]});
+    let script = json!({"turns": [{"steps": [
+        {"mcp": {"tool": "claustre_ask", "arguments": question}},
+        finishing()]}]});
+    let Some(machine) = Machine::with_script("a question and a killed daemon", &script) else {
+        return;
+    };
+    machine.project("shop");
+    let task = machine.launched("shop", "Paint it");
+    let before = machine.wait_ask(&task, "question");
+    kill_9(machine.daemon());
+    machine.claustre(&["daemon", "start"]);
+    let after = machine.wait_ask(&task, "question");
+    assert_eq!(after["title"], before["title"]);
+    assert_eq!(after["options"], json!(["red", "blue"]));
+
+    machine.claustre(&["task", "answer", &task, "blue"]);
+    machine.wait_task(&task, "in_review");
+    let session = machine.wait_session(&task, "idle", "");
+    assert!(session["ask"].is_null(), "it was asked once: {session:#}");
+    let told = tool_results(&machine.transcript(&task));
+    assert!(told[0].contains("blue"), "{told:#?}");
     machine.replay_agrees();
 }
 

@@ -176,7 +176,7 @@ fn created(task: TaskId, project: ProjectId, number: usize) -> Event {
         budget_usd: None,
         subtasks: ["find the callers", "change them"]
             .into_iter()
-            .filter(|_| number % 4 == 0)
+            .filter(|_| number.is_multiple_of(4))
             .map(|title| NewSubtask {
                 subtask: SubtaskId::new(Uuid::new_v4()),
                 title: title.into(),

@@ -162,3 +162,18 @@ fn an_effect_that_is_asked_for_again_comes_at_the_earlier_time() {
     transaction.commit().unwrap();
     assert_eq!(bench.reader().next_effect_at().unwrap(), Some(at(200)));
 }
+
+#[test]
+fn what_is_due_is_found_without_reading_what_is_finished() {
+    let mut bench = Bench::new();
+    let plan: String = bench
+        .store()
+        .connection
+        .query_row(
+            &format!("EXPLAIN QUERY PLAN {}", crate::store::outbox::DUE),
+            [0, 1],
+            |row| row.get("detail"),
+        )
+        .unwrap();
+    assert!(plan.contains("outbox_pending"), "{plan}");
+}
