@@ -104,6 +104,15 @@ pub struct RemovalFacts {
     pub branch_deleted: bool,
 }
 
+/// What a session is told besides its prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Brief {
+    /// What goes into its system prompt.
+    pub prompt: Option<String>,
+    /// What people should know.
+    pub notes: Vec<String>,
+}
+
 /// How a worktree differs from what it started from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct DiffFacts {
@@ -169,8 +178,9 @@ pub trait Workspace: Send + Sync {
     /// # Errors
     /// Git failed.
     fn diff(&self, path: &std::path::Path, base_commit: &str) -> Result<DiffFacts, PortError>;
-    /// The texts that every session of this repository is told: the global fragment, then the project's.
-    fn fragments(&self, repository: &std::path::Path) -> Option<String>;
+    /// The texts that every session of this repository is told, the global one, then the project's: put into the worktree's
+    /// `CLAUDE.local.md`, or given back for the system prompt.
+    fn brief(&self, repository: &std::path::Path, worktree: &std::path::Path) -> Brief;
 }
 
 /// Around which worktree a script runs.

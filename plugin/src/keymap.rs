@@ -276,6 +276,18 @@ pub enum KeymapError {
         /// Name of what it shall do.
         name: &'static str,
     },
+    /// The configuration names something that is not there.
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// What the configuration gives for a key is none.
+    NoKey {
+        /// What it gives.
+        text: String,
+        /// Name of what it shall do.
+        name: String,
+    },
     /// This has a fixed key.
     Fixed {
         /// Label of what cannot be moved.
@@ -292,6 +304,8 @@ impl std::fmt::Display for KeymapError {
             Self::Typed { key, name } => {
                 write!(f, "'{key}' is typed in texts and cannot be '{name}'")
             }
+            Self::Unknown { name } => write!(f, "there is no action '{name}'"),
+            Self::NoKey { text, name } => write!(f, "'{text}' is no key (for '{name}')"),
             Self::Fixed { label } => write!(f, "the key of '{label}' is fixed"),
         }
     }
@@ -333,6 +347,27 @@ impl Keymap {
             }
         }
         Ok(keymap)
+    }
+
+    /// The table with the keys that the configuration gives: name of the action, and the key as it is written there.
+    ///
+    /// # Errors
+    /// As [`Keymap::with_overrides`], or a name or a key is not known.
+    pub fn from_names<'a>(
+        keys: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, KeymapError> {
+        let mut overrides = Vec::new();
+        for (name, text) in keys {
+            let intent = Intent::by_name(name).ok_or_else(|| KeymapError::Unknown {
+                name: name.to_owned(),
+            })?;
+            let key = parse_key(text).ok_or_else(|| KeymapError::NoKey {
+                text: text.to_owned(),
+                name: name.to_owned(),
+            })?;
+            overrides.push((intent, key));
+        }
+        Self::with_overrides(&overrides)
     }
 
     fn check(&self, entry: &'static Entry, key: Key) -> Result<(), KeymapError> {

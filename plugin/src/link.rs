@@ -9,8 +9,8 @@ use std::collections::{BTreeSet, VecDeque};
 use claustre_protocol::{
     BUILD, PROTOCOL,
     link::{
-        ActionResult, DownLine, FromPlugin, HEARTBEAT_MILLIS, MAX_UP_LINE, Opening, PaneAction,
-        ToPlugin, UpLine,
+        ActionResult, DashboardSettings, DownLine, FromPlugin, HEARTBEAT_MILLIS, MAX_UP_LINE,
+        Opening, PaneAction, ToPlugin, UpLine,
     },
     request::Request,
     rpc::{Fault, FaultCode},
@@ -80,6 +80,7 @@ pub struct Link {
     clients: Vec<u16>,
     open_asks: BTreeSet<u64>,
     running: BTreeSet<u64>,
+    settings: DashboardSettings,
     outcomes: VecDeque<(u64, Result<ActionResult, String>)>,
 }
 
@@ -247,10 +248,17 @@ impl Link {
     fn take(&mut self, body: ToPlugin, effects: &mut Vec<LinkEffect>) {
         match body {
             ToPlugin::Welcome {
-                leader, mismatch, ..
+                leader,
+                mismatch,
+                settings,
+                ..
             } => {
                 self.leader = leader;
                 self.welcomed = mismatch.is_none();
+                if self.welcomed && settings != self.settings {
+                    self.settings.clone_from(&settings);
+                    effects.push(LinkEffect::Deliver(Msg::Settings(settings)));
+                }
                 let state = mismatch.map_or(LinkState::Up, LinkState::Mismatch);
                 effects.push(LinkEffect::Deliver(Msg::Link(state)));
             }

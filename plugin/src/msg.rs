@@ -1,6 +1,8 @@
 //! Everything that can happen to the dashboard.
 
-use claustre_protocol::{dashboard::DashboardUpdate, rpc::Fault, time::Timestamp};
+use claustre_protocol::{
+    dashboard::DashboardUpdate, link::DashboardSettings, rpc::Fault, time::Timestamp,
+};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +46,8 @@ pub enum Msg {
         /// Does it tell of a failure?
         error: bool,
     },
+    /// What the user configured for the dashboard.
+    Settings(DashboardSettings),
     /// How the connection to the daemon stands.
     Link(LinkState),
     /// A timer ran out; carries the time, so that ages and toasts move on.

@@ -10,16 +10,36 @@ mod pages;
 mod replies;
 mod texts;
 
-use claustre_protocol::{dashboard::DashboardUpdate, request::Request};
+use claustre_protocol::{dashboard::DashboardUpdate, link::DashboardSettings, request::Request};
 use uuid::Uuid;
 
 use crate::{
     effect::Effect,
+    keymap::Keymap,
     model::{After, Model, Pending, data::Data, overlay::Overlay},
     msg::{LinkState, Msg},
     text,
-    theme::Theme,
+    theme::{Marks, Theme},
 };
+
+/// Takes what the user configured; keys that cannot be are told, and then all keys are as they were made.
+fn configure(model: &mut Model, settings: &DashboardSettings) {
+    model.marks = if settings.ascii {
+        Marks::ascii()
+    } else {
+        Marks::default()
+    };
+    let keys = settings.keys.iter();
+    match Keymap::from_names(keys.map(|(name, key)| (&**name, &**key))) {
+        Ok(keymap) => model.keymap = keymap,
+        Err(error) => {
+            model.keymap = Keymap::default();
+            let text = format!("the keys of your configuration are left out: {error}");
+            model.complain(text::clean(&text).into_owned(), None);
+        }
+    }
+    model.touch();
+}
 
 /// Takes one message; gives what is to be done.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
@@ -58,6 +78,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
                 model.say(text);
             }
         }
+        Msg::Settings(settings) => configure(model, &settings),
         Msg::Link(state) => link(model, state),
         Msg::Tick(now) => clock::tick(model, now),
     }

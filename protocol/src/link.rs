@@ -86,12 +86,14 @@ impl DownLine {
                     build,
                     leader,
                     mismatch,
+                    settings,
                 } = serde_json::from_str(params)?;
                 ToPlugin::Welcome {
                     protocol,
                     build,
                     leader,
                     mismatch,
+                    settings,
                 }
             }
             "dashboard" => ToPlugin::Dashboard(serde_json::from_str(params)?),
@@ -131,6 +133,8 @@ struct WelcomeParams {
     leader: bool,
     #[serde(default)]
     mismatch: Option<String>,
+    #[serde(default)]
+    settings: DashboardSettings,
 }
 
 #[derive(Deserialize)]
@@ -157,6 +161,25 @@ struct PingParams {
     pipe: Option<String>,
 }
 
+/// What the user configured for the dashboard.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DashboardSettings {
+    /// Other keys: name of the action, and the key as the configuration writes it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<(String, String)>,
+    /// Marks and frames in ASCII only?
+    #[serde(default)]
+    pub ascii: bool,
+}
+
+impl DashboardSettings {
+    /// Did the user configure nothing?
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.keys.is_empty() && !self.ascii
+    }
+}
+
 /// What the daemon tells the plugin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "method", content = "params", rename_all = "snake_case")]
@@ -171,6 +194,9 @@ pub enum ToPlugin {
         leader: bool,
         /// The sentence to show when the versions do not fit, with the command that mends it.
         mismatch: Option<String>,
+        /// What the user configured for it.
+        #[serde(default, skip_serializing_if = "DashboardSettings::is_default")]
+        settings: DashboardSettings,
     },
     /// Draw this.
     Dashboard(DashboardUpdate),
@@ -356,6 +382,17 @@ mod tests {
                 build: "0.1".to_owned(),
                 leader: true,
                 mismatch: Some("run \"it\"".to_owned()),
+                settings: DashboardSettings::default(),
+            },
+            ToPlugin::Welcome {
+                protocol: ProtocolVersion { major: 1, minor: 2 },
+                build: "0.1".to_owned(),
+                leader: false,
+                mismatch: None,
+                settings: DashboardSettings {
+                    keys: vec![("launch".to_owned(), "ctrl+l".to_owned())],
+                    ascii: true,
+                },
             },
             ToPlugin::Dashboard(DashboardUpdate {
                 reset: true,

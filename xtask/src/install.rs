@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{self, say};
+use crate::process::say;
 use crate::workspace::{Workspace, environment_path, home, on_path};
-use crate::{plugin, zellij};
+use crate::{plugin, run, zellij};
 
 /// Builds and installs; `--root DIR` says where.
 pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
@@ -27,13 +27,7 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         .with_context(|| format!("creating {}", programs.display()))?;
 
     plugin::build(workspace)?;
-    process::run(&mut workspace.cargo(&[
-        "build",
-        "--locked",
-        "--release",
-        "--package",
-        "claustre",
-    ]))?;
+    run::release(workspace)?;
     place(
         &workspace.built("release", "claustre"),
         &programs.join("claustre"),

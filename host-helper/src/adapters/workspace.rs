@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
+use super::claude_local;
 use super::git::{
     Git, GitError, names,
     remove::{self, RemoveWorktree},
@@ -17,14 +18,15 @@ use super::git::{
 use super::process::FailureReason;
 use crate::paths::Paths;
 use crate::ports::{
-    DiffFacts, PortError, RemovalFacts, RepositoryFacts, Workspace, WorktreeFacts, WorktreeOrder,
+    Brief, DiffFacts, PortError, RemovalFacts, RepositoryFacts, Workspace, WorktreeFacts,
+    WorktreeOrder,
 };
 use crate::text;
 
-/// Longest fragment of a system prompt, in bytes.
-const FRAGMENT_LIMIT: u64 = 64 * 1024;
-/// Longest text of all fragments, in bytes: a little less than one argument may have.
-const WHOLE_LIMIT: usize = 120 * 1024;
+/// Longest fragment, in bytes.
+const FRAGMENT_LIMIT: u64 = 1024 * 1024;
+/// Longest text of all fragments that goes into the system prompt, in bytes: less than one argument may have.
+const PROMPT_LIMIT: usize = 100 * 1024;
 
 /// How worktrees are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct WorkspaceSettings {
     pub symlink: Vec<String>,
     /// Fetch from the remote before a branch is made?
     pub fetch: bool,
+    /// Do the texts for every session go into the worktree's `CLAUDE.local.md` rather than into the system prompt?
+    pub brief_in_file: bool,
 }
 
 impl WorkspaceSettings {
@@ -48,6 +52,7 @@ impl WorkspaceSettings {
             copy: Vec::new(),
             symlink: Vec::new(),
             fetch: true,
+            brief_in_file: false,
         }
     }
 }
@@ -230,6 +235,42 @@ impl Workspace for GitWorkspace {
         })
     }
 
+    fn brief(&self, repository: &Path, worktree: &Path) -> Brief {
+        let whole = self.fragments(repository);
+        let is_long = whole
+            .as_ref()
+            .is_some_and(|whole| whole.len() > PROMPT_LIMIT);
+        let in_file = self.settings.brief_in_file || is_long;
+        let mut notes = Vec::new();
+        match self.write_brief(repository, worktree, whole.as_deref().filter(|_| in_file)) {
+            Ok(()) if in_file => {
+                if is_long && !self.settings.brief_in_file {
+                    notes.push(format!(
+                        "the texts of claude.md are too long for the system prompt: they are in {}",
+                        claude_local::NAME
+                    ));
+                }
+                return Brief {
+                    prompt: None,
+                    notes,
+                };
+            }
+            Ok(()) => {}
+            Err(why) => notes.push(format!(
+                "{} was not written ({why}): the texts of claude.md are in the system prompt{}",
+                claude_local::NAME,
+                if is_long { ", cut" } else { "" }
+            )),
+        }
+        Brief {
+            prompt: whole.map(|whole| cut(whole, PROMPT_LIMIT)),
+            notes,
+        }
+    }
+}
+
+impl GitWorkspace {
+    /// The global text, then the project's.
     fn fragments(&self, repository: &Path) -> Option<String> {
         let users = read_fragment(&self.fragment);
         let project = repository.join(".claustre");
@@ -240,7 +281,35 @@ impl Workspace for GitWorkspace {
             .then(|| read_fragment(&file))
             .flatten();
         let whole: Vec<String> = [users, projects].into_iter().flatten().collect();
-        (!whole.is_empty()).then(|| cut(whole.join("\n\n"), WHOLE_LIMIT))
+        (!whole.is_empty()).then(|| whole.join("\n\n"))
+    }
+
+    /// Puts the text into the worktree's file, or takes ours out. One that the repository tracks is never touched.
+    fn write_brief(
+        &self,
+        repository: &Path,
+        worktree: &Path,
+        text: Option<&str>,
+    ) -> Result<(), String> {
+        let is_there = worktree.join(claude_local::NAME).symlink_metadata().is_ok();
+        if is_there
+            && repository::is_tracked(&self.git, worktree, claude_local::NAME)
+                .map_err(|error| error.to_string())?
+        {
+            return match text {
+                Some(_) => Err("the repository has one of its own".to_owned()),
+                None => Ok(()),
+            };
+        }
+        match (claude_local::put(worktree, repository, text), text) {
+            (Err(error), Some(_)) => Err(error.to_string()),
+            // Ours may not even be in it.
+            (Err(error), None) => {
+                tracing::debug!(%error, path = %worktree.display(), "a CLAUDE.local.md was left as it is");
+                Ok(())
+            }
+            (Ok(()), _) => Ok(()),
+        }
     }
 }
 

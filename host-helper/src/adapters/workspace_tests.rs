@@ -30,6 +30,7 @@ impl World {
             copy: Vec::new(),
             symlink: Vec::new(),
             fetch: true,
+            brief_in_file: false,
         };
         let world = Self {
             workspace: GitWorkspace::new(git, settings, top.join("claude.md")),
@@ -154,27 +155,58 @@ fn refusals_carry_advice() {
 }
 
 #[test]
-fn fragments_are_the_users_then_the_projects_and_never_through_a_link() {
+fn the_brief_is_the_users_then_the_projects_and_never_through_a_link() {
     let world = World::new();
-    assert_eq!(world.workspace.fragments(&world.repository()), None);
+    let worktree = world.prepare("one").path;
+    let brief = || world.workspace.brief(&world.repository(), &worktree);
+    assert_eq!(brief(), Brief::default());
     fs::write(world.top.join("claude.md"), "mine\n").expect("written");
     let project = world.repository().join(".claustre");
     fs::create_dir(&project).expect("made");
-    fs::write(
-        project.join("claude.md"),
-        format!("theirs{}", "x".repeat(100_000)),
-    )
-    .expect("written");
-    let whole = world
-        .workspace
-        .fragments(&world.repository())
-        .expect("fragments");
-    assert!(whole.starts_with("mine\n\ntheirsxxx") && whole.len() < 66_000);
+    fs::write(project.join("claude.md"), "theirs").expect("written");
+    assert_eq!(brief().prompt.as_deref(), Some("mine\n\ntheirs"));
+    assert!(!worktree.join("CLAUDE.local.md").exists());
     fs::remove_file(project.join("claude.md")).expect("removed");
     std::os::unix::fs::symlink(world.top.join("gitconfig"), project.join("claude.md"))
         .expect("linked");
+    assert_eq!(brief().prompt.as_deref(), Some("mine"));
+}
+
+#[test]
+fn a_long_brief_or_one_that_is_wanted_so_is_in_a_file_that_git_ignores() {
+    let mut world = World::new();
+    let worktree = world.prepare("one").path;
+    let file = worktree.join("CLAUDE.local.md");
+    fs::write(world.repository().join("CLAUDE.local.md"), "the user's\n").expect("written");
+    fs::write(world.top.join("claude.md"), "x".repeat(200_000)).expect("written");
+    let brief = world.workspace.brief(&world.repository(), &worktree);
+    assert!(brief.prompt.is_none() && brief.notes[0].contains("too long"));
+    let text = fs::read_to_string(&file).expect("there");
+    assert!(text.starts_with("the user's\n") && text.len() > 200_000);
+    fs::write(world.top.join("claude.md"), "short").expect("written");
+    let brief = world.workspace.brief(&world.repository(), &worktree);
+    assert_eq!(brief.prompt.as_deref(), Some("short"));
+    assert_eq!(fs::read_to_string(&file).expect("there"), "the user's\n");
+    world.workspace.settings.brief_in_file = true;
+    let brief = world.workspace.brief(&world.repository(), &worktree);
+    assert_eq!(brief, Brief::default());
+    assert!(
+        fs::read_to_string(&file)
+            .expect("there")
+            .contains("\nshort\n")
+    );
+    let status = status::status(&world.workspace.git, &worktree).expect("status");
+    assert_eq!((status.dirty_files, status.untracked), (0, 0));
+
+    // One that the repository tracks is its own.
+    world.raw(&["add", "--force", "CLAUDE.local.md"]);
+    world.raw(&["commit", "-q", "-m", "tracked"]);
+    let tracked = world.prepare("two").path;
+    let brief = world.workspace.brief(&world.repository(), &tracked);
+    assert_eq!(brief.prompt.as_deref(), Some("short"));
+    assert!(brief.notes[0].contains("one of its own"), "{brief:?}");
     assert_eq!(
-        world.workspace.fragments(&world.repository()).as_deref(),
-        Some("mine")
+        fs::read_to_string(tracked.join("CLAUDE.local.md")).expect("there"),
+        "the user's\n"
     );
 }

@@ -40,6 +40,7 @@ pub fn run(context: &mut Context, command: ConfigCommand) -> Result<(), CliError
         }
         ConfigCommand::Check(args) => {
             let loaded = config::load_for(&context.paths, args.repo.as_deref())?;
+            loaded.config.check_keys()?;
             if ui.json {
                 return ui.json(&loaded.warnings);
             }

@@ -12,6 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use claustre_plugin::keymap::{Keymap, KeymapError};
 use claustre_protocol::status::{Mode, PushMode};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,17 @@ pub struct Config {
     pub prices: BTreeMap<String, BTreeMap<String, f64>>,
     /// Zellij.
     pub zellij: Zellij,
+}
+
+impl Config {
+    /// Looks whether the dashboard can have these keys, by its own table.
+    ///
+    /// # Errors
+    /// An action or a key that it does not know, or one key for two actions: both are named.
+    pub fn check_keys(&self) -> Result<(), ConfigError> {
+        Keymap::from_names(self.keys.iter().map(|(name, key)| (&**name, &**key)))?;
+        Ok(())
+    }
 }
 
 /// `[defaults]`.
@@ -192,6 +204,9 @@ pub enum ConfigError {
     /// Values that cannot be.
     #[error("reading the configuration: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Wrong(Vec<Problem>),
+    /// Keys of the dashboard that cannot be as they are.
+    #[error("reading [keys] of the configuration: {0}")]
+    Keys(#[from] KeymapError),
     /// The list of keys and the types differ: a bug.
     #[error("reading the configuration: {0}")]
     Shape(#[from] serde_json::Error),
@@ -208,7 +223,7 @@ impl ConfigError {
                 format!("move {} away; a file belongs there", path.display())
             }
             Self::Read { path, .. } => format!("make {} readable for you", path.display()),
-            Self::Wrong(_) => {
+            Self::Wrong(_) | Self::Keys(_) => {
                 "mend or remove what stands there; claustre config check looks again".to_owned()
             }
             Self::Shape(_) => "this is a bug of Claustre; please report it".to_owned(),

@@ -108,6 +108,28 @@ fn a_wrong_value_is_named_with_its_line_and_what_would_do() {
 }
 
 #[test]
+fn keys_that_clash_or_are_not_known_are_refused_with_their_names() {
+    for (user, wanted) in [
+        ("launch = \"ctrl+l\"", None),
+        (
+            "launch = \"y\"",
+            Some("'y' cannot be both 'approve' and 'launch'"),
+        ),
+        ("lanch = \"y\"", Some("there is no action 'lanch'")),
+        (
+            "launch = \"hyper+x\"",
+            Some("'hyper+x' is no key (for 'launch')"),
+        ),
+    ] {
+        let home = home(&format!("[keys]\n{user}\n"), "");
+        let checked = load(&home.paths).unwrap().config.check_keys();
+        let said = checked.err().map(|error| error.to_string());
+        let wanted = wanted.map(|why| format!("reading [keys] of the configuration: {why}"));
+        assert_eq!(said, wanted, "{user}");
+    }
+}
+
+#[test]
 fn what_is_unknown_or_not_for_a_repository_is_a_warning() {
     assert_eq!(
         warnings(

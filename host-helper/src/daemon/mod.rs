@@ -21,7 +21,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use claustre_protocol::dashboard::DashboardUpdate;
+use claustre_protocol::{dashboard::DashboardUpdate, link::DashboardSettings};
 use tokio::{
     net::UnixListener,
     runtime::Handle,
@@ -49,7 +49,7 @@ use crate::{
         workspace::{GitWorkspace, WorkspaceSettings},
         zellij::{LinkEvent, LinkKey, Links, Zellij, ZellijMultiplexer, port::ZellijPort},
     },
-    config::Config,
+    config::{ClaudeMd, Config},
     engine::{
         Advanced, Engine, Order, Parts, ReaderPool, boot,
         effects::Effects,
@@ -82,6 +82,7 @@ const LAST_MOMENT: Duration = Duration::from_secs(5);
 /// # Errors
 /// Another daemon serves it, or its store or sockets cannot be had.
 pub fn run(paths: &Paths, config: &Config) -> anyhow::Result<()> {
+    config.check_keys()?;
     let lock = lock::take(paths)?;
     lock::private_directory(&paths.logs())?;
     // There from the start, so that it can be watched: who writes the first report should not have to wait to be found.
@@ -146,11 +147,20 @@ async fn serve(
         Zellij::at("zellij")
     });
     let snapshot_of = drawn.clone();
-    let links = Arc::new(Links::new(
+    let settings = DashboardSettings {
+        keys: config
+            .keys
+            .iter()
+            .map(|(name, key)| (name.clone(), key.clone()))
+            .collect(),
+        ascii: config.theme.ascii,
+    };
+    let links = Links::new(
         zellij.clone(),
         Arc::new(move || whole_dashboard(&snapshot_of)),
         link_sender,
-    ));
+    );
+    let links = Arc::new(links.with_settings(settings));
     let multiplexer: Arc<dyn Multiplexer> = Arc::new(ZellijPort::new(
         ZellijMultiplexer::new(zellij.clone(), links.clone()),
         links.clone(),
@@ -452,6 +462,7 @@ fn workspace(paths: &Paths, config: &Config) -> GitWorkspace {
             .unwrap_or_else(|| paths.worktrees()),
         copy: config.worktrees.copy.clone(),
         symlink: config.worktrees.symlink.clone(),
+        brief_in_file: config.defaults.claude_md == ClaudeMd::File,
         ..WorkspaceSettings::new(paths)
     };
     GitWorkspace::new(Git::new(), settings, paths.claude_fragment())

@@ -208,6 +208,7 @@ impl Effects {
         };
         let said = self.scripts.setup(&around)?;
         let hooks = self.scripts.git_hooks(&around)?;
+        let brief = self.workspace.brief(repository.as_ref(), &worktree.path);
         let (reply, answer) = oneshot::channel();
         let plan = PlanOrder {
             session: id,
@@ -221,7 +222,7 @@ impl Effects {
             model: opened.model.clone(),
             effort: opened.effort.clone(),
             permission_mode: opened.permission_mode.clone(),
-            append_system_prompt: self.workspace.fragments(repository.as_ref()),
+            append_system_prompt: brief.prompt,
             env: hooks.env,
         };
         let ended = || PortError::passing("writing the launch plan: the daemon is ending");
@@ -232,22 +233,36 @@ impl Effects {
             })
             .map_err(|_| ended())?;
         let foreseen = answer.blocking_recv().map_err(|_| ended())??;
-        let mut notes = worktree.notes;
-        for note in said.into_iter().chain(hooks.notes).chain(foreseen) {
+        let mut notes = Vec::new();
+        for note in [worktree.notes, said, hooks.notes, brief.notes, foreseen]
+            .into_iter()
+            .flatten()
+        {
             // Scripts and hooks may have the same to say.
             if !notes.contains(&note) {
                 notes.push(note);
             }
         }
-        Ok(vec![Command::Session(SessionCommand::ReportWorktree {
+        let mut commands = vec![Command::Session(SessionCommand::ReportWorktree {
             session: id,
             path: worktree.path.display().to_string(),
             branch: worktree.branch,
             base: worktree.base,
             base_commit: worktree.base_commit,
             reused: worktree.reused,
-            notes,
-        })])
+            notes: Vec::new(),
+        })];
+        // Each a line of its own in the timeline of the task, where they are looked for.
+        commands.extend(notes.into_iter().map(|text| {
+            Command::Task(claustre_domain::command::TaskCommand::Note {
+                task: opened.task,
+                session: Some(id),
+                source: "launch".into(),
+                level: claustre_protocol::status::LogLevel::Warn,
+                text,
+            })
+        }));
+        Ok(commands)
     }
 
     fn open_pane(&self, session: &Session) -> Ran {

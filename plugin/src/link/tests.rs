@@ -1,4 +1,4 @@
-use claustre_protocol::{dashboard::DashboardUpdate, request::Nothing};
+use claustre_protocol::{dashboard::DashboardUpdate, link::DashboardSettings, request::Nothing};
 
 use super::*;
 
@@ -28,6 +28,7 @@ fn welcome() -> ToPlugin {
         build: BUILD.to_owned(),
         leader: true,
         mismatch: None,
+        settings: DashboardSettings::default(),
     }
 }
 
@@ -220,6 +221,7 @@ fn a_version_that_does_not_fit_is_said_and_nothing_is_asked() {
         protocol: PROTOCOL,
         build: "9".to_owned(),
         leader: false,
+        settings: DashboardSettings::default(),
         mismatch: Some(sentence.clone()),
     };
     let effects = link.line(&down(1, Some("3-1"), body), 0);
@@ -230,4 +232,30 @@ fn a_version_that_does_not_fit_is_said_and_nothing_is_asked() {
         )))]
     );
     assert!(!link.is_up());
+}
+
+#[test]
+fn what_the_user_configured_is_delivered_once_and_again_when_it_changes() {
+    let mut link = Link::new(ME);
+    link.pipe_opened("pipe-a", r#"{"epoch":5}"#, 0);
+    let settings = |ascii| DashboardSettings {
+        keys: vec![("launch".to_owned(), "L".to_owned())],
+        ascii,
+    };
+    let mut told = Vec::new();
+    for (seq, ascii) in (1..).zip([true, true, false]) {
+        let body = ToPlugin::Welcome {
+            protocol: PROTOCOL,
+            build: BUILD.to_owned(),
+            leader: true,
+            mismatch: None,
+            settings: settings(ascii),
+        };
+        let effects = link.line(&down(seq, Some("3-1"), body), 0);
+        told.extend(effects.into_iter().filter_map(|effect| match effect {
+            LinkEffect::Deliver(Msg::Settings(settings)) => Some(settings),
+            _ => None,
+        }));
+    }
+    assert_eq!(told, [settings(true), settings(false)]);
 }

@@ -574,3 +574,32 @@ fn a_second_project_shows_its_own_tasks() {
     board.keys("k k k k");
     assert_eq!(board.model.tasks.len(), 9);
 }
+
+#[test]
+fn the_users_keys_are_taken_and_those_that_clash_are_told_and_left_out() {
+    let mut board = Board::busy(120, 40);
+    let settings = |key: &str| {
+        Msg::Settings(claustre_protocol::link::DashboardSettings {
+            keys: vec![("launch".to_owned(), key.to_owned())],
+            ascii: true,
+        })
+    };
+    let shown = |board: &Board| {
+        let key = board.model.keymap.key_of(Intent::Launch);
+        key.map(|key| key.to_string())
+    };
+    let own = shown(&board);
+    board.send(settings("F6"));
+    assert_eq!(shown(&board).as_deref(), Some("F6"));
+    assert_eq!(board.model.marks, crate::theme::Marks::ascii());
+    assert!(board.model.toast.is_none());
+    board.send(settings("y"));
+    assert_eq!(shown(&board), own);
+    let toast = board.model.toast.as_ref().map(|toast| toast.text.clone());
+    assert_eq!(
+        toast.as_deref(),
+        Some(
+            "the keys of your configuration are left out: 'y' cannot be both 'approve' and 'launch'"
+        )
+    );
+}

@@ -52,7 +52,7 @@ fn zellij(machine: &Machine) -> Zellij<'_> {
     )
 }
 
-/// Types a key until the screen shows what it leads to: one that comes while the screen is being built may be lost.
+/// Shows the dashboard and waits until it knows what there is.
 #[track_caller]
 fn open_dashboard(terminal: &Terminal) {
     terminal.send(TOGGLE);
@@ -91,6 +91,16 @@ fn launch_last(machine: &Machine, terminal: &Terminal, task: &str) {
     machine.wait_json("the launch", &["task", "show", task], |seen| {
         seen["session"]["id"].is_string()
     });
+}
+
+/// Goes from a finished task to the question, once the dashboard knows of it.
+#[track_caller]
+fn select_what_needs_me(terminal: &Terminal) {
+    terminal.wait_for_text("▲ 1 needs you", PATIENCE);
+    terminal.send("3g");
+    terminal.wait_for_text("r review", PATIENCE);
+    terminal.send("!");
+    terminal.wait_for_text("y allow", PATIENCE);
 }
 
 fn tabs_of(zellij: &Zellij, branch: &str) -> usize {
@@ -148,8 +158,7 @@ fn from_the_first_project_to_a_review_with_keys() {
     let tab = has_one_tab(&machine, &zellij, &clean);
     assert_eq!(active_tab(&zellij), home, "the focus stays");
     machine.wait_ask(&clean, "permission");
-    terminal.wait_for_text("Bash: echo asked", PATIENCE);
-    terminal.send("!");
+    // It is the selected one: it was just launched.
     terminal.wait_for_text("y allow", PATIENCE);
     terminal.send("y");
     machine.wait_task(&clean, "in_review");
@@ -160,8 +169,7 @@ fn from_the_first_project_to_a_review_with_keys() {
     launch_last(&machine, terminal, &publish);
     has_one_tab(&machine, &zellij, &publish);
     machine.wait_ask(&publish, "permission");
-    terminal.send("!");
-    terminal.wait_for_text("y allow", PATIENCE);
+    select_what_needs_me(terminal);
     terminal.send("N");
     terminal.wait_for_text("Deny: why?", PATIENCE);
     terminal.send("not before Monday");
@@ -222,10 +230,10 @@ fn detached_attached_twice_and_reloaded_nothing_is_lost_or_done_twice() {
     let second = zellij.attach(120, 40);
     attached.send(TOGGLE);
     attached.wait_for_text("┌ Projects", PATIENCE);
-    second.send(TOGGLE);
     second.wait_for_text("┌ Projects", PATIENCE);
     let third = write_task(&machine, &attached, "Quick two");
-    launch_last(&machine, &second, &third);
+    launch_last(&machine, &attached, &third);
+    second.wait_for_text("Quick two", PATIENCE);
     has_one_tab(&machine, &zellij, &third);
     machine.wait_task(&third, "in_review");
 

@@ -1,6 +1,8 @@
 //! Stories of whole days with Claustre, on real parts: real git, a real Zellij, the real helper, and a client.
 
 mod dashboard;
+mod demo;
+mod hooks;
 mod killed_and_resumed;
 mod real_client;
 mod support;

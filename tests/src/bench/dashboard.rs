@@ -54,7 +54,7 @@ pub fn hidden(stage: &Stage) -> Result<Shown<'_>, String> {
         }),
         config: "keybinds {\n    shared {\n        bind \"Alt c\" { MessagePlugin \"claustre\" { name \"toggle\"; }; }\n    }\n}\n"
             .into(),
-        layout: None,
+        ..Options::default()
     };
     let begun = Instant::now();
     let zellij = Zellij::start(&stage.env, &options);

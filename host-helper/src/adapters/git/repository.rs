@@ -86,6 +86,13 @@ pub fn head(git: &Git, path: &Path) -> Result<Option<Head>, GitError> {
     Ok(Some(Head { branch, commit }))
 }
 
+/// Whether git tracks a file of this checkout.
+pub fn is_tracked(git: &Git, checkout: &Path, file: &str) -> Result<bool, GitError> {
+    git.call(checkout, "ls-files")
+        .args(["--error-unmatch", "--", file])
+        .yes()
+}
+
 /// The commit that a revision names, if it names one. Only for checked names and full refs.
 pub(super) fn commit_of(git: &Git, repo: &Path, name: &str) -> Result<Option<String>, GitError> {
     git.call(repo, "rev-parse")

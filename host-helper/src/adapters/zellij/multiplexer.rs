@@ -26,6 +26,10 @@ const PLUGIN_WAIT: Duration = Duration::from_secs(5);
 /// How long a new tab may take to be listed.
 const TAB_WAIT: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(50);
+/// How often, and with which pause, a pane is looked for that may or may not have been made: for three seconds.
+const LOOKS_FOR_OPENED: u32 = 12;
+/// See [`LOOKS_FOR_OPENED`].
+const LOOK_FOR_OPENED: Duration = Duration::from_millis(250);
 
 /// Why it did not work.
 #[derive(Debug, thiserror::Error)]
@@ -263,9 +267,50 @@ impl ZellijMultiplexer {
             Err(LinkError::NoPlugin | LinkError::Busy | LinkError::Gone) => {
                 self.open_by_command(session, open).await
             }
-            Err(LinkError::Unknown) => Err(MultiplexerError::Unknown("opening a tab")),
+            // The instance that was told may have been loaded anew meanwhile: what there is tells whether it got to it.
+            Err(LinkError::Unknown) => match self.find_opened(&session, &open).await {
+                Ok(Some(found)) => Ok(Opened {
+                    session,
+                    server_pid: Some(server_pid),
+                    pane: Some(found.id),
+                    own_tab: !found.is_suppressed,
+                }),
+                Ok(None) => self.open_by_command(session, open).await,
+                Err(_) => Err(MultiplexerError::Unknown("opening a tab")),
+            },
             Err(error @ LinkError::Refused(_)) => Err(MultiplexerError::Link(error)),
         }
+    }
+
+    /// The pane that an order of unknown outcome made: its launcher, or the client in it, names the session.
+    async fn find_opened(
+        &self,
+        session: &str,
+        open: &OpenSession,
+    ) -> Result<Option<super::cli::ListedPane>, MultiplexerError> {
+        let id = open.session.to_string();
+        let mut listed = None;
+        for _ in 0..LOOKS_FOR_OPENED {
+            sleep(LOOK_FOR_OPENED).await;
+            let of = session.to_owned();
+            match self.call(move |zellij| zellij.panes(&of)).await {
+                Ok(panes) => {
+                    let found = panes.into_iter().find(|pane| {
+                        let runs = pane.pane_command.as_deref().unwrap_or_default();
+                        !pane.is_plugin && !pane.exited && runs.contains(&id)
+                    });
+                    if found.is_some() {
+                        return Ok(found);
+                    }
+                    listed = Some(Ok(None));
+                }
+                // A busy Zellij now and then lists nothing.
+                Err(error) => {
+                    listed.get_or_insert(Err(error));
+                }
+            }
+        }
+        listed.unwrap_or(Ok(None))
     }
 
     async fn open_by_command(

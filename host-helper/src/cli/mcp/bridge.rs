@@ -7,6 +7,7 @@ use std::{
     os::unix::net::UnixStream,
     sync::mpsc::{self, Receiver, Sender},
     thread,
+    time::Duration,
 };
 
 use serde::Deserialize;
@@ -17,7 +18,9 @@ use crate::cli::error::CliError;
 /// Calls that would leave two of something when they are made twice.
 const ONLY_ONCE: [&str; 3] = ["claustre_log", "claustre_subtask", "claustre_task_create"];
 /// How often a call is made again before the client is told that it failed.
-const TRIES: u32 = 3;
+const TRIES: u32 = 4;
+/// Pause before the next try with a daemon that was ending.
+const PAUSE: Duration = Duration::from_millis(100);
 
 enum News {
     /// A line of the client, without its end.
@@ -207,7 +210,7 @@ where
         }
         if self.server.is_none() {
             // It is among the open calls, which are made again.
-            return self.begin_again(false);
+            return self.begin_again();
         }
         if self.greeting_again {
             self.waiting.push(line);
@@ -241,15 +244,20 @@ where
 
     /// A server went away: what it had been asked is asked again, or answered with an error.
     fn server_lost(&mut self) -> Result<(), CliError> {
-        if self.greeting_again {
-            return self.give_up("the daemon does not take this session in");
-        }
+        // One that ends before it has greeted us was ending when we came, or does not want us. It was asked nothing.
+        let greeted = !std::mem::take(&mut self.greeting_again);
+        self.waiting.clear();
         let (again, over): (Vec<_>, Vec<_>) = std::mem::take(&mut self.open)
             .into_iter()
-            .partition(|call| call.repeatable && call.tries < TRIES);
+            .partition(|call| (call.repeatable || !greeted) && call.tries < TRIES);
         self.open = again;
+        let why = if greeted {
+            "the daemon was restarted while this ran; look with claustre_task whether it took effect"
+        } else {
+            "the daemon does not take this session in; it may have been closed"
+        };
         for call in over {
-            self.fail(&call.id, "the daemon was restarted while this ran; look with claustre_task whether it took effect")?;
+            self.fail(&call.id, why)?;
         }
         if self.open.is_empty() {
             // Nobody waits: the next message finds a daemon.
@@ -258,12 +266,14 @@ where
         for call in &mut self.open {
             call.tries = call.tries.saturating_add(1);
         }
-        self.begin_again(true)
+        if !greeted {
+            thread::sleep(PAUSE);
+        }
+        self.begin_again()
     }
 
     /// Finds a server again and repeats the handshake; what has no answer yet follows it.
-    fn begin_again(&mut self, lost: bool) -> Result<(), CliError> {
-        tracing::debug!(lost, "the MCP server is looked for again");
+    fn begin_again(&mut self) -> Result<(), CliError> {
         if let Err(error) = self.reach() {
             return self.give_up(&error.message);
         }

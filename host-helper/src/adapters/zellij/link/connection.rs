@@ -11,7 +11,7 @@ use std::{
 };
 
 use claustre_protocol::link::{
-    ActionResult, MAX_UP_LINE, Opening, PIPE_FROM_PLUGIN, PIPE_TO_PLUGIN,
+    ActionResult, DashboardSettings, MAX_UP_LINE, Opening, PIPE_FROM_PLUGIN, PIPE_TO_PLUGIN,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -48,6 +48,7 @@ pub(super) struct Connection {
     pub(super) zellij: Zellij,
     pub(super) key: LinkKey,
     pub(super) snapshot: SnapshotSource,
+    pub(super) settings: DashboardSettings,
     pub(super) events: mpsc::Sender<(LinkKey, LinkEvent)>,
     pub(super) behind: Arc<AtomicBool>,
     pub(super) up: Arc<AtomicBool>,
@@ -80,7 +81,7 @@ impl Connection {
     /// Runs until the server or the registry is gone.
     pub(super) async fn run(self, mut orders: mpsc::Receiver<Order>) {
         let started = Instant::now();
-        let mut core = Core::new(self.key.server_pid);
+        let mut core = Core::new(self.key.server_pid, self.settings.clone());
         let mut waiting = Waiting::new();
         let mut pause = FIRST_PAUSE;
         let mut last_epoch = 0;

@@ -10,8 +10,8 @@ use claustre_protocol::{
     BUILD, PROTOCOL,
     dashboard::DashboardUpdate,
     link::{
-        ActionResult, DownLine, FromPlugin, Instance, MAX_LINE, MAX_UP_LINE, PaneAction, ToPlugin,
-        UpLine,
+        ActionResult, DashboardSettings, DownLine, FromPlugin, Instance, MAX_LINE, MAX_UP_LINE,
+        PaneAction, ToPlugin, UpLine,
     },
     rpc::{Fault, FaultCode, ProtocolVersion},
 };
@@ -68,6 +68,7 @@ struct Pending {
 #[derive(Debug)]
 pub(super) struct Core {
     server_pid: u32,
+    settings: DashboardSettings,
     epoch: u64,
     lines: u64,
     actions: u64,
@@ -87,9 +88,10 @@ pub(super) struct Core {
 
 impl Core {
     /// A link that is not connected yet.
-    pub(super) fn new(server_pid: u32) -> Self {
+    pub(super) fn new(server_pid: u32, settings: DashboardSettings) -> Self {
         Self {
             server_pid,
+            settings,
             epoch: 0,
             lines: 0,
             actions: 0,
@@ -185,7 +187,8 @@ impl Core {
                     self.pipe = Some(pipe);
                 }
                 if let Some(mismatch) = mismatch(protocol, &build) {
-                    self.say(Some(line.from), welcome(false, Some(mismatch)), out);
+                    let welcome = self.welcome(false, Some(mismatch));
+                    self.say(Some(line.from), welcome, out);
                     return;
                 }
                 let candidate = Candidate {
@@ -399,7 +402,8 @@ impl Core {
         if let Some(peer) = self.peers.get_mut(&instance) {
             peer.leads = leads;
         }
-        self.say(Some(instance.clone()), welcome(leads, None), out);
+        let welcome = self.welcome(leads, None);
+        self.say(Some(instance.clone()), welcome, out);
         out.push(Out::Snapshot { instance });
         self.settle(now, out);
     }
@@ -443,7 +447,8 @@ impl Core {
         // First the one that stops, then the one that begins.
         for beginning in [false, true] {
             for (instance, leads) in changed.iter().filter(|(_, leads)| *leads == beginning) {
-                self.say(Some(instance.clone()), welcome(*leads, None), out);
+                let welcome = self.welcome(*leads, None);
+                self.say(Some(instance.clone()), welcome, out);
             }
         }
         // Who was told and never came back on this connection.
@@ -507,6 +512,16 @@ impl Core {
         }
     }
 
+    fn welcome(&self, leader: bool, mismatch: Option<String>) -> ToPlugin {
+        ToPlugin::Welcome {
+            protocol: PROTOCOL,
+            build: BUILD.to_owned(),
+            leader,
+            mismatch,
+            settings: self.settings.clone(),
+        }
+    }
+
     /// Tells the engine what changed for it.
     fn report(&mut self, out: &mut Vec<Out>) {
         let up = !self.peers.is_empty();
@@ -543,15 +558,6 @@ fn repeatable(what: &PaneAction) -> bool {
         | PaneAction::CloseTab { .. }
         | PaneAction::RenameTab { .. }
         | PaneAction::Read { .. } => true,
-    }
-}
-
-fn welcome(leader: bool, mismatch: Option<String>) -> ToPlugin {
-    ToPlugin::Welcome {
-        protocol: PROTOCOL,
-        build: BUILD.to_owned(),
-        leader,
-        mismatch,
     }
 }
 

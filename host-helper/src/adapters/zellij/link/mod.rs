@@ -18,7 +18,7 @@ use std::{
 
 use claustre_protocol::{
     dashboard::DashboardUpdate,
-    link::{ActionResult, Instance, PaneAction, ToPlugin},
+    link::{ActionResult, DashboardSettings, Instance, PaneAction, ToPlugin},
     request::Request,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -174,6 +174,7 @@ impl LinkHandle {
 pub struct Links {
     zellij: Zellij,
     snapshot: SnapshotSource,
+    settings: DashboardSettings,
     events: mpsc::Sender<(LinkKey, LinkEvent)>,
     links: Arc<Mutex<HashMap<LinkKey, LinkHandle>>>,
 }
@@ -197,9 +198,17 @@ impl Links {
         Self {
             zellij,
             snapshot,
+            settings: DashboardSettings::default(),
             events,
             links: Arc::default(),
         }
+    }
+
+    /// With what the user configured for the dashboards.
+    #[must_use]
+    pub fn with_settings(mut self, settings: DashboardSettings) -> Self {
+        self.settings = settings;
+        self
     }
 
     /// The link of this server, opened where there is none. A plugin that loaded lately is greeted.
@@ -223,6 +232,7 @@ impl Links {
             zellij: self.zellij.clone().for_server(key.server_pid),
             key: key.clone(),
             snapshot: Arc::clone(&self.snapshot),
+            settings: self.settings.clone(),
             events: self.events.clone(),
             behind: Arc::clone(&link.behind),
             up: Arc::clone(&link.up),

@@ -22,7 +22,10 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let mut core = Core::new(SERVER);
+        let mut core = Core::new(
+            SERVER,
+            claustre_protocol::link::DashboardSettings::default(),
+        );
         core.opened(EPOCH, 0);
         Self {
             core,
