@@ -1,7 +1,7 @@
 //! The Zellij plugin: the one binary that speaks Zellij's plugin interface.
 //!
-//! All that it shows and decides lives in the library, which is pure and tested natively. Only under Zellij is
-//! there anybody to speak to, so on every other target this program says how the plugin is built and ends.
+//! All that it shows and decides lives in the library, which is pure and tested natively. Zellij's crate builds only for
+//! wasm, so on every other target this program says how the plugin is built and ends.
 
 #[cfg(target_family = "wasm")]
 mod shell;

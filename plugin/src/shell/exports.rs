@@ -18,7 +18,7 @@ thread_local! {
 
 /// What comes before Zellij's first call.
 pub fn start() {
-    std::panic::set_hook(Box::new(|reason| report_panic(reason)));
+    std::panic::set_hook(Box::new(report_panic));
 }
 
 #[expect(unsafe_code, reason = "Zellij calls it by this name")]
