@@ -14,6 +14,7 @@
 //! | [`text`] | columns, cutting, wrapping, cleaning |
 //! | [`link`] | the plugin's end of the link to the daemon |
 //! | [`timers`] | deadlines over Zellij's one-shot timers |
+//! | [`zellij`] | what Zellij tells the plugin, as bytes |
 //! | [`ansi`] | a drawn buffer as terminal text |
 
 pub mod ansi;
@@ -29,3 +30,4 @@ pub mod theme;
 pub mod timers;
 pub mod update;
 pub mod view;
+pub mod zellij;

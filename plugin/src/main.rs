@@ -9,12 +9,9 @@ mod shell;
 mod start;
 
 #[cfg(target_family = "wasm")]
-use shell::Shell;
-#[cfg(target_family = "wasm")]
-use zellij_tile::prelude::{ZellijPlugin, register_plugin, report_panic};
-
-#[cfg(target_family = "wasm")]
-register_plugin!(Shell);
+fn main() {
+    shell::start();
+}
 
 #[cfg(not(target_family = "wasm"))]
 fn main() {

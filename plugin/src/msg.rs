@@ -146,7 +146,7 @@ pub enum Mouse {
 }
 
 /// The few colours the dashboard uses, taken from the user's theme.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Palette {
     /// Ordinary text; none = the terminal's own.
     pub text: Option<Colour>,

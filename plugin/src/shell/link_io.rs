@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use claustre_plugin::{link::LinkEffect, msg::Msg, timers::Purpose};
+use claustre_plugin::{
+    link::LinkEffect,
+    msg::Msg,
+    timers::Purpose,
+    zellij::event::{PipeMessage, PipeSource},
+};
 use claustre_protocol::link::{PIPE_FROM_PLUGIN, PIPE_TO_PLUGIN};
 use zellij_tile::prelude::*;
 

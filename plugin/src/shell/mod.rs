@@ -1,10 +1,12 @@
-//! The plugin's thin outside: Zellij's events in, the library's effects out. Only here are Zellij's types known.
+//! The plugin's thin outside: Zellij's events in, the library's effects out. Only here is Zellij's crate known.
+//!
+//! What the plugin asks of Zellij goes through that crate; what Zellij tells is read in [`claustre_plugin::zellij`].
 //!
 //! No host call is made before the permissions are granted: one that returns a value would end the instance.
 //! Nothing is printed outside `render`: standard output also carries the host calls.
 
 mod actions;
-mod events;
+mod exports;
 mod home;
 mod link_io;
 
@@ -21,6 +23,7 @@ use claustre_plugin::{
     model::Model,
     msg::Msg,
     timers::{Purpose, Timers},
+    zellij::event::{Event, PipeMessage, PipeSource},
 };
 use claustre_protocol::{
     link::{MESSAGE_SHOW, MESSAGE_TOGGLE},
@@ -30,6 +33,8 @@ use ratatui_core::buffer::Buffer;
 use zellij_tile::prelude::*;
 
 use home::Home;
+
+pub use exports::start;
 
 /// Least milliseconds between two frames: 20 a second, the first of a burst at once.
 const FRAME_MILLIS: u64 = 50;
@@ -74,7 +79,8 @@ pub struct Shell {
     home: Home,
 }
 
-impl ZellijPlugin for Shell {
+/// What Zellij calls.
+impl Shell {
     fn load(&mut self, configuration: BTreeMap<String, String>) {
         self.configuration = configuration;
         self.started = Some(Instant::now());
@@ -92,6 +98,7 @@ impl ZellijPlugin for Shell {
             EventType::Timer,
             EventType::Visible,
             EventType::ModeUpdate,
+            // Without these once, the key bindings come with every change of the mode.
             EventType::InitialKeybinds,
             EventType::PermissionRequestResult,
             EventType::PaneClosed,
@@ -101,8 +108,8 @@ impl ZellijPlugin for Shell {
     }
 
     fn update(&mut self, event: Event) -> bool {
-        if let Event::PermissionRequestResult(status) = event {
-            return self.permission(status);
+        if let Event::Permission(granted) = event {
+            return self.permission(granted);
         }
         if !self.granted {
             self.early.push_back(Early::Event(event));
@@ -121,8 +128,8 @@ impl ZellijPlugin for Shell {
         self.settle()
     }
 
-    fn render(&mut self, rows: usize, columns: usize) {
-        let size = (narrow(columns), narrow(rows));
+    fn render(&mut self, rows: u16, columns: u16) {
+        let size = (columns, rows);
         if !self.granted {
             show("claustre waits for Zellij's permission (y)");
             return;
@@ -155,22 +162,21 @@ impl Shell {
         })
     }
 
-    fn permission(&mut self, status: PermissionStatus) -> bool {
-        match status {
-            PermissionStatus::Granted if !self.granted => {
-                self.granted = true;
-                self.step_back();
-                self.timers.set(Purpose::Bootstrap, self.now());
-                while let Some(early) = self.early.pop_front() {
-                    match early {
-                        Early::Event(event) => self.event(event),
-                        Early::Pipe(message) => self.message(message),
-                    }
+    fn permission(&mut self, granted: bool) -> bool {
+        if granted && !self.granted {
+            self.granted = true;
+            self.step_back();
+            self.timers.set(Purpose::Bootstrap, self.now());
+            while let Some(early) = self.early.pop_front() {
+                match early {
+                    Early::Event(event) => self.event(event),
+                    Early::Pipe(message) => self.message(message),
                 }
-                self.run_due_timers();
-                self.settle()
             }
-            PermissionStatus::Granted | PermissionStatus::Denied => true,
+            self.run_due_timers();
+            self.settle()
+        } else {
+            true
         }
     }
 
@@ -181,46 +187,50 @@ impl Shell {
                 unblock_cli_pipe_input(pipe);
             }
             (PipeSource::Cli(_), _) => self.pipe_line(message),
-            (PipeSource::Keybind | PipeSource::Plugin(_), MESSAGE_TOGGLE) => self.toggle(),
-            (PipeSource::Keybind | PipeSource::Plugin(_), _) => {}
+            (PipeSource::Keybind | PipeSource::Plugin, MESSAGE_TOGGLE) => self.toggle(),
+            (PipeSource::Keybind | PipeSource::Plugin, _) => {}
         }
     }
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Timer(_) => self.run_due_timers(),
+            Event::Timer => self.run_due_timers(),
             Event::Visible(visible) => self.on_screen(visible),
-            Event::ModeUpdate(mode) => {
-                if let Some(name) = mode.session_name.filter(|name| !name.is_empty()) {
+            Event::Mode {
+                session,
+                shell,
+                palette,
+            } => {
+                if let Some(name) = session.filter(|name| !name.is_empty()) {
                     self.session = Some(name);
                 }
-                if let Some(shell) = mode.shell {
-                    self.shell = shell;
+                if let Some(shell) = shell {
+                    self.shell = PathBuf::from(shell);
                 }
-                self.tell(Msg::Theme(events::palette(&mode.style.colors)));
+                self.tell(Msg::Theme(palette));
             }
-            Event::PaneClosed(PaneId::Terminal(pane)) => {
+            Event::PaneClosed(pane) => {
                 let effects = self.link.pane_closed(pane);
                 self.link_effects(effects);
             }
             // Tabs are told anew when clients come and go, too.
-            Event::TabUpdate(tabs) => {
-                self.home.tab = self
-                    .home
-                    .tab
-                    .filter(|home| tabs.iter().any(|tab| tab.tab_id == *home));
+            Event::Tabs(tabs) => {
+                self.home.tab = self.home.tab.filter(|home| tabs.contains(home));
                 if self.link.is_up() {
                     self.check_client();
                 }
             }
-            other => {
-                if let Some(msg) = events::message(&other) {
-                    // Only what is on the screen gets keys, however it came there.
-                    self.on_screen(true);
-                    self.tell(msg);
-                }
-            }
+            Event::Key(key) => self.input(Msg::Key(key)),
+            Event::Mouse(mouse) => self.input(Msg::Mouse(mouse)),
+            Event::Pasted(text) => self.input(Msg::Pasted(text)),
+            Event::Permission(_) | Event::Other => {}
         }
+    }
+
+    /// Only what is on the screen gets keys, however it came there.
+    fn input(&mut self, msg: Msg) {
+        self.on_screen(true);
+        self.tell(msg);
     }
 
     /// Gives the dashboard a message and carries out what it wants.
@@ -310,10 +320,6 @@ fn show(frame: &str) {
     if stdout.write_all(frame.as_bytes()).is_ok() {
         stdout.flush().ok();
     }
-}
-
-fn narrow(cells: usize) -> u16 {
-    u16::try_from(cells).unwrap_or(u16::MAX)
 }
 
 fn wall_clock() -> Timestamp {

@@ -154,7 +154,7 @@ fn from_the_first_project_to_a_review_with_keys() {
     assert_eq!(machine.json(&["project", "list"])[0]["name"], "shop");
 
     // The tab appears and takes nobody away; the question is answered where it is seen.
-    let clean = write_task(&machine, terminal, "Clean the build");
+    let clean = write_task(&machine, terminal, "Clean the build – ж, é, 漢");
     launch_last(&machine, terminal, &clean);
     let tab = has_one_tab(&machine, &zellij, &clean);
     assert_eq!(active_tab(&zellij), home, "the focus stays");
