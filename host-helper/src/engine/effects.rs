@@ -31,6 +31,8 @@ use crate::{
 
 /// How long after its text the Enter is typed: a client swallows one that comes at once.
 const PAUSE_BEFORE_ENTER: Duration = Duration::from_millis(250);
+/// How long a client has been at rest before anything is typed into it.
+const REST_BEFORE_TYPING_MS: i64 = 1_000;
 /// How long a typed prompt may take to be confirmed before Enter is typed again.
 const CONFIRM_MS: u64 = 2_000;
 /// How soon what must go before is looked at again.
@@ -457,6 +459,15 @@ impl Effects {
         // While a dialog is open an Enter would accept it; a busy client would take the text in the middle of its turn.
         if !session.takes_prompts() {
             return later(15_000, "the client is not ready for a prompt");
+        }
+        // A client that has just started says that it is there before it reads its terminal, and what is typed then leaves it
+        // deaf (seen with 2.1.197 under load, 0.1 s after SessionStart).
+        let rested = self.engine.host.now().millis_since(session.status().since);
+        if rested < REST_BEFORE_TYPING_MS {
+            return later(
+                REST_BEFORE_TYPING_MS - rested + 10,
+                "the client has only just come to rest",
+            );
         }
         let mut typed = Vec::new();
         // Clears what a person may have left in the box, line by line, then pastes: inside the brackets a newline is a newline.
