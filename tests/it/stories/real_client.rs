@@ -3,6 +3,7 @@
 use claustre_tests::anthropic::{AnthropicServer, Script};
 use claustre_tests::env::read_json_lines;
 use claustre_tests::wait::wait_for_value;
+use claustre_tests::wait_for;
 use serde_json::{Value, json};
 
 use super::support::{Gate, Machine, PATIENCE, kill_9, number, text, tool_results};
@@ -117,11 +118,15 @@ fn tell(machine: &Machine, gate: &Gate) {
     machine.claustre(&["task", "answer", &publish, "blue"]);
     machine.wait_task(&publish, "in_review");
     assert!(!machine.worktree(&publish).join("published.txt").exists());
-    let told = tool_results(&machine.transcript(&publish));
-    assert!(
-        told.iter().any(|told| told.contains("not before Monday"))
-            && told.iter().any(|told| told.contains("blue")),
-        "the model reads both: {told:#?}"
+    // The client writes its transcript a moment after it has told of a tool.
+    wait_for(
+        "the model to read the reason and the answer",
+        PATIENCE,
+        || {
+            let told = tool_results(&machine.transcript(&publish));
+            told.iter().any(|told| told.contains("not before Monday"))
+                && told.iter().any(|told| told.contains("blue"))
+        },
     );
 
     // One client is killed in the middle of a command, and its conversation continued.
