@@ -374,6 +374,18 @@ impl UsageTotals {
     }
 }
 
+impl std::iter::Sum for UsageTotals {
+    fn sum<Each: Iterator<Item = Self>>(each: Each) -> Self {
+        each.fold(Self::default(), |sum, one| Self {
+            input_tokens: sum.input_tokens + one.input_tokens,
+            output_tokens: sum.output_tokens + one.output_tokens,
+            cache_read_tokens: sum.cache_read_tokens + one.cache_read_tokens,
+            cache_write_tokens: sum.cache_write_tokens + one.cache_write_tokens,
+            cost: sum.cost + one.cost,
+        })
+    }
+}
+
 /// An event with its place in the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {

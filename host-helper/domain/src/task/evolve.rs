@@ -203,16 +203,7 @@ impl Task {
 
     /// What all sessions used for it.
     pub fn usage_total(&self) -> UsageTotals {
-        self.usage
-            .values()
-            .filter_map(Register::get)
-            .fold(UsageTotals::default(), |sum, one| UsageTotals {
-                input_tokens: sum.input_tokens + one.input_tokens,
-                output_tokens: sum.output_tokens + one.output_tokens,
-                cache_read_tokens: sum.cache_read_tokens + one.cache_read_tokens,
-                cache_write_tokens: sum.cache_write_tokens + one.cache_write_tokens,
-                cost: sum.cost + one.cost,
-            })
+        self.usage.values().filter_map(Register::get).copied().sum()
     }
 
     /// Folds one event in.
