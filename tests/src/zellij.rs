@@ -309,17 +309,18 @@ impl<'env> Zellij<'env> {
     #[must_use]
     #[track_caller]
     pub fn attach(&self, columns: u16, rows: u16) -> Terminal {
-        let terminal = Terminal::spawn(
-            self.env,
-            "zellij",
-            &["attach", &self.session],
-            columns,
-            rows,
-        );
-        terminal.wait_until("the attached client to draw", START_LIMIT, |screen| {
-            !screen.trim().is_empty()
-        });
-        terminal
+        for _ in 0..ACTION_TRIES {
+            let arguments = ["attach", &self.session];
+            let terminal = Terminal::spawn(self.env, "zellij", &arguments, columns, rows);
+            terminal.wait_until("the attached client to draw", START_LIMIT, |screen| {
+                !screen.trim().is_empty()
+            });
+            // A busy server now and then does not answer in time to be found.
+            if !terminal.screen().contains("No session with the name") {
+                return terminal;
+            }
+        }
+        panic!("Zellij does not find its session {}", self.session)
     }
 }
 

@@ -29,7 +29,8 @@ pub(super) fn run(context: &mut Context) -> Result<(), CliError> {
     };
     fs::create_dir_all(context.paths.zellij()).map_err(failed)?;
     fs::write(&layout, setup::START_LAYOUT).map_err(failed)?;
-    let is_there = is_session(SESSION)?;
+    // A busy server now and then does not answer in time to be listed.
+    let is_there = is_session(SESSION)? || is_session(SESSION)?;
     // The daemon shows it as soon as the plugin of that session calls.
     let _shown: Done = context.call(Request::DashboardShow(DashboardShow {
         session: SESSION.into(),

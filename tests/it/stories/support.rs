@@ -302,9 +302,42 @@ impl Machine {
             .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
             .collect();
         format!(
-            "the log:\n{}",
+            "{}the log:\n{}",
+            self.screens(),
             lines[lines.len().saturating_sub(60)..].join("\n")
         )
+    }
+
+    /// What the panes of the open sessions show.
+    fn screens(&self) -> String {
+        let sessions = self.env.claustre(&["session", "list", "--json"]);
+        let sessions: Vec<Value> = serde_json::from_str(&sessions.stdout).unwrap_or_default();
+        let mut shown = String::new();
+        for session in sessions {
+            let pane = format!("terminal_{}", session["pane_id"]);
+            let name = text(&session["zellij_session"]);
+            let mut command = self.env.command("zellij");
+            command.args([
+                "--session",
+                &name,
+                "action",
+                "dump-screen",
+                "--pane-id",
+                &pane,
+            ]);
+            let limit = Duration::from_secs(5);
+            let screen = self
+                .env
+                .run_within(&mut command, limit)
+                .map(|result| result.stdout);
+            let screen = screen.unwrap_or_else(|| "(its screen cannot be had)".into());
+            shown.push_str(&format!(
+                "{} shows:\n{}\n",
+                session["zellij_tab_name"],
+                screen.trim()
+            ));
+        }
+        shown
     }
 }
 

@@ -26,6 +26,8 @@ const PLUGIN_WAIT: Duration = Duration::from_secs(5);
 /// How long a new tab may take to be listed.
 const TAB_WAIT: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(50);
+/// How often Zellij is asked for a session before it is believed that there is none.
+const LOOKS_FOR_SESSION: u32 = 3;
 /// How often, and with which pause, a pane is looked for that may or may not have been made: for three seconds.
 const LOOKS_FOR_OPENED: u32 = 12;
 /// See [`LOOKS_FOR_OPENED`].
@@ -126,12 +128,18 @@ pub trait Multiplexer: Send + Sync {
 pub struct ZellijMultiplexer {
     zellij: Zellij,
     links: Arc<Links>,
+    /// Held while a server is started: two at once for one name both start, and the clients of one are counted by the other.
+    starting: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl ZellijMultiplexer {
     /// Through these links, and this program where they are not up.
     pub fn new(zellij: Zellij, links: Arc<Links>) -> Self {
-        Self { zellij, links }
+        Self {
+            zellij,
+            links,
+            starting: Arc::default(),
+        }
     }
 
     /// The link to the server of a place, where it is up and the same server.
@@ -182,29 +190,46 @@ impl ZellijMultiplexer {
         if let Some(link) = link {
             return self.open_through(&link, open).await;
         }
-        let running = self.call(Zellij::sessions).await?;
-        let wanted = open
-            .zellij_session
-            .clone()
-            .filter(|wanted| running.contains(wanted));
-        let known = wanted.or_else(|| {
-            running
-                .iter()
-                .find(|name| *name == BACKGROUND_SESSION)
-                .cloned()
-        });
-        let session = match known.or_else(|| running.first().cloned()) {
+        let wanted = open.zellij_session.as_deref();
+        let starting = self.starting.lock().await;
+        let session = match self.running_session(wanted).await? {
             Some(session) => session,
             None => {
                 self.call(|zellij| zellij.create_background(BACKGROUND_SESSION, layout::START))
                     .await?;
                 if let Some(link) = self.wait_for_link(BACKGROUND_SESSION).await {
+                    drop(starting);
                     return self.open_through(&link, open).await;
                 }
                 BACKGROUND_SESSION.to_owned()
             }
         };
+        drop(starting);
         self.open_by_command(session, open).await
+    }
+
+    /// A session that runs: the wanted one, ours, or any. A busy server now and then does not answer in time to be listed.
+    async fn running_session(
+        &self,
+        wanted: Option<&str>,
+    ) -> Result<Option<String>, MultiplexerError> {
+        for look in 0..LOOKS_FOR_SESSION {
+            if look > 0 {
+                sleep(LOOK).await;
+            }
+            let running = self.call(Zellij::sessions).await?;
+            let best = running.into_iter().min_by_key(|name| {
+                (
+                    Some(name.as_str()) != wanted,
+                    name != BACKGROUND_SESSION,
+                    name.clone(),
+                )
+            });
+            if best.is_some() {
+                return Ok(best);
+            }
+        }
+        Ok(None)
     }
 
     /// The link of a session that somebody looks at, or any that is up.
