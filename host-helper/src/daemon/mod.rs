@@ -248,6 +248,7 @@ async fn serve(
         })),
         reports: reports.clone(),
         tokens: Arc::new(move |session| reading.read(session)),
+        deaf: Default::default(),
     });
     tasks.spawn(outbox::run(engine.clone(), effects, stop.clone()));
     tasks.spawn(recount::run(
