@@ -195,11 +195,11 @@ async fn serve(
     let agent = ClaudeAgent::new(claude);
     let registry = agent.registry();
     let (reports, inputs) = mpsc::sync_channel(WAITING_REPORTS);
-    let (for_reports, runtime) = (engine.clone(), Handle::current());
+    let for_reports = engine.clone();
     let understanding = thread::Builder::new()
         .name("reports".into())
         .spawn(move || {
-            reports::run(Box::new(agent), &inputs, &for_reports, &runtime);
+            reports::run(Box::new(agent), &inputs, &for_reports);
         })?;
     engine
         .live

@@ -122,7 +122,7 @@ impl Engine {
             actor: actor.to_owned(),
             report,
             finishes: None,
-            reply: Some(reply),
+            reply: Some(writer::reply_to(reply)),
         };
         self.order(order).await?;
         answer.await.map_err(|_| writer_ended())?

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Engine, Order,
     effects::{Effects, Ran},
+    writer::reply_to,
 };
 use crate::{
     ports::PortError,
@@ -136,7 +137,7 @@ async fn finish(engine: &Engine, effect: &PendingEffect, ran: Ran) {
     };
     let (reply, stored) = tokio::sync::oneshot::channel();
     let order = Order {
-        reply: Some(reply),
+        reply: Some(reply_to(reply)),
         ..order
     };
     if engine.order(order).await.is_ok() {

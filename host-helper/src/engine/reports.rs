@@ -62,12 +62,7 @@ pub enum Reported {
 type Waiting = HashMap<AskId, (SessionId, oneshot::Sender<Option<String>>)>;
 
 /// Takes inputs until told to stop.
-pub fn run(
-    mut agent: Box<dyn Agent>,
-    inputs: &mpsc::Receiver<Input>,
-    engine: &Engine,
-    runtime: &tokio::runtime::Handle,
-) {
+pub fn run(mut agent: Box<dyn Agent>, inputs: &mpsc::Receiver<Input>, engine: &Engine) {
     let mut waiting = Waiting::new();
     loop {
         let input = match agent.next_look() {
@@ -84,14 +79,7 @@ pub fn run(
         let Some(input) = input else { break };
         match input {
             Input::Report { report, reply } => {
-                take(
-                    agent.as_mut(),
-                    &report,
-                    reply,
-                    &mut waiting,
-                    engine,
-                    runtime,
-                );
+                take(agent.as_mut(), &report, reply, &mut waiting, engine);
             }
             Input::Look => {
                 let now = engine.host.now();
@@ -119,7 +107,6 @@ fn take(
     reply: oneshot::Sender<Result<Reported, Fault>>,
     waiting: &mut Waiting,
     engine: &Engine,
-    runtime: &tokio::runtime::Handle,
 ) {
     let Heard {
         mut commands,
@@ -163,30 +150,19 @@ fn take(
         reply.send(Ok(reported)).ok();
         return;
     }
-    let (stored, answer) = oneshot::channel();
     let order = Order {
         commands,
         actor: "hook".into(),
         report: Some(report.id),
         finishes: None,
-        reply: Some(stored),
+        // Straight from the writer to the connection: a hook waits. Where the writer has ended, that is seen by the reply's end.
+        reply: Some(Box::new(move |outcome| {
+            drop(reply.send(outcome.map(|_| reported)));
+        })),
     };
     if let Err(fault) = engine.order_blocking(order) {
-        reply.send(Err(fault)).ok();
-        return;
+        tracing::warn!(%fault, "a report was not stored; it waits in the spool");
     }
-    runtime.spawn(async move {
-        let outcome = match answer.await {
-            Ok(Ok(_)) => Ok(reported),
-            Ok(Err(fault)) => Err(fault),
-            Err(_) => Err(Fault::new(
-                claustre_protocol::rpc::FaultCode::Internal,
-                "storing a report: the writer ended",
-                None,
-            )),
-        };
-        reply.send(outcome).ok();
-    });
 }
 
 /// The pane that the launcher finds itself in, where the log knows another one or none: it was opened by the command line, or

@@ -38,8 +38,16 @@ pub struct Order {
     pub report: Option<EventId>,
     /// The effect whose outcome they are.
     pub finishes: Option<(i64, EffectOutcome)>,
-    /// Told once it is durable.
-    pub reply: Option<oneshot::Sender<Result<Outcome, Fault>>>,
+    /// Called once it is durable, on the writer's thread: it hands on and does nothing else.
+    pub reply: Option<Reply>,
+}
+
+/// Takes what an order came to.
+pub type Reply = Box<dyn FnOnce(Result<Outcome, Fault>) + Send>;
+
+/// Hands it to whoever waits; one who has gone away is no failure.
+pub fn reply_to(waiting: oneshot::Sender<Result<Outcome, Fault>>) -> Reply {
+    Box::new(move |outcome| drop(waiting.send(outcome)))
 }
 
 /// What the writer's thread does.
@@ -101,6 +109,13 @@ pub fn run(
         let stored = store_batch(&mut store, &mut waiting, &mut replies, host);
         match stored {
             Ok((at, events)) => {
+                // First those who wait with a deadline, then those who follow.
+                for (reply, mut outcome) in replies {
+                    if let Ok(outcome) = &mut outcome {
+                        outcome.position = at;
+                    }
+                    reply(outcome);
+                }
                 if !events.is_empty() {
                     position.send_replace(at);
                     // Nobody listening is no failure.
@@ -111,18 +126,12 @@ pub fn run(
                         })
                         .ok();
                 }
-                for (reply, mut outcome) in replies {
-                    if let Ok(outcome) = &mut outcome {
-                        outcome.position = at;
-                    }
-                    reply.send(outcome).ok();
-                }
             }
             Err(error) => {
                 tracing::error!(%error, "a transaction failed; nothing of it was stored");
                 let fault = store_fault(error);
                 for (reply, _) in replies {
-                    reply.send(Err(fault.clone())).ok();
+                    reply(Err(fault.clone()));
                 }
             }
         }
@@ -150,15 +159,10 @@ fn serve(store: &mut Store, work: Work) {
     }
 }
 
-type Reply = (
-    oneshot::Sender<Result<Outcome, Fault>>,
-    Result<Outcome, Fault>,
-);
-
 fn store_batch(
     store: &mut Store,
     waiting: &mut Vec<Order>,
-    replies: &mut Vec<Reply>,
+    replies: &mut Vec<(Reply, Result<Outcome, Fault>)>,
     host: &dyn Host,
 ) -> Result<(i64, Vec<Recorded>), StoreError> {
     let mut all = Vec::new();

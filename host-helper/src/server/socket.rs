@@ -1,6 +1,9 @@
 //! `run/daemon.sock`: JSON-RPC 2.0, one message a line, for the CLI, hooks and launchers.
 
-use std::sync::{Arc, mpsc};
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use claustre_protocol::{
     BUILD, PROTOCOL,
@@ -11,8 +14,12 @@ use claustre_protocol::{
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{UnixListener, UnixStream, unix::OwnedReadHalf},
-    sync::{Semaphore, mpsc as channel},
+    net::{
+        UnixListener, UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::Semaphore,
+    time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -21,8 +28,8 @@ use crate::engine::reports::{self, Input, Reported};
 
 /// At most so many connections at once; a further one waits for a place.
 const MOST_CONNECTIONS: usize = 1_024;
-/// Answers and notifications that may wait for a slow reader before it is cut off.
-const WAITING_LINES: usize = 1_024;
+/// How long a client may read nothing of what it asked for before it is cut off.
+const MOST_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a connection needs.
 pub struct Server {
@@ -47,7 +54,7 @@ impl Server {
                     Ok((stream, _)) => stream,
                     Err(error) => {
                         tracing::warn!(%error, "accepting a connection");
-                        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                        tokio::time::sleep(Duration::from_millis(50)).await;
                         continue;
                     }
                 },
@@ -78,36 +85,36 @@ impl Server {
     }
 
     async fn serve(self: &Arc<Self>, stream: UnixStream) {
-        let (read, mut write) = stream.into_split();
-        let (lines, mut outgoing) = channel::channel::<String>(WAITING_LINES);
-        let writer = tokio::spawn(async move {
-            while let Some(mut line) = outgoing.recv().await {
-                line.push('\n');
-                if write.write_all(line.as_bytes()).await.is_err() {
-                    break;
-                }
-            }
-        });
+        let (read, write) = stream.into_split();
+        let mut answers = Answers {
+            write,
+            waiting: Vec::new(),
+        };
         let mut reader = BufReader::new(read);
         let mut actor = None;
-        while let Some(line) = next_line(&mut reader).await {
-            match line {
-                Ok(line) => {
-                    if !self.take(&line, &mut actor, &lines, &mut reader).await {
-                        break;
-                    }
+        loop {
+            // A hook sends hello and its report at once, and is answered at once.
+            let is_next_here = reader.buffer().contains(&b'\n');
+            if !is_next_here && !answers.flush().await {
+                return;
+            }
+            let goes_on = match next_line(&mut reader).await {
+                None => false,
+                Some(Ok(line)) => {
+                    self.take(&line, &mut actor, &mut answers, &mut reader)
+                        .await
                 }
-                Err(fault) => {
-                    say(&lines, &Answer::fault(None, fault)).await;
-                    break;
+                Some(Err(fault)) => {
+                    answers.add(&Answer::fault(None, fault));
+                    false
                 }
+            };
+            if !goes_on {
+                break;
             }
         }
-        drop(lines);
         // The last answer must reach a client that has closed its side for writing.
-        if let Err(error) = writer.await {
-            tracing::debug!(%error, "a connection's writer ended badly");
-        }
+        answers.flush().await;
     }
 
     /// Answers one line. False: the connection ends.
@@ -115,7 +122,7 @@ impl Server {
         self: &Arc<Self>,
         line: &str,
         actor: &mut Option<String>,
-        lines: &channel::Sender<String>,
+        answers: &mut Answers,
         reader: &mut BufReader<OwnedReadHalf>,
     ) -> bool {
         let call: Call = match serde_json::from_str(line) {
@@ -126,7 +133,7 @@ impl Server {
                     format!("reading a message: {error}"),
                     None,
                 );
-                return say(lines, &Answer::fault(None, fault)).await;
+                return answers.add(&Answer::fault(None, fault));
             }
         };
         let id = call.id;
@@ -134,21 +141,21 @@ impl Server {
             let (answer, program) = greet(&call);
             *actor = program;
             let is_greeted = actor.is_some();
-            return say(lines, &answer).await && is_greeted;
+            return answers.add(&answer) && is_greeted;
         };
+        // What takes its time must not hold back what was answered before.
+        if call.method != REPORT_METHOD && !answers.flush().await {
+            return false;
+        }
         let outcome = match call.method.as_str() {
-            REPORT_METHOD => self.take_report(call.params, reader).await,
+            REPORT_METHOD => self.take_report(call.params, answers, reader).await,
             "events.watch" => {
                 let watch = serde_json::from_value::<EventsWatch>(call.params).unwrap_or_default();
-                say(
-                    lines,
-                    &Answer::result(
-                        id.unwrap_or_default(),
-                        serde_json::json!({ "message": "watching" }),
-                    ),
-                )
-                .await;
-                self.watch(watch, lines, reader).await;
+                answers.add(&Answer::result(
+                    id.unwrap_or_default(),
+                    serde_json::json!({ "message": "watching" }),
+                ));
+                self.watch(watch, answers, reader).await;
                 return false;
             }
             _ => match Request::from_call(&call.method, call.params) {
@@ -164,8 +171,8 @@ impl Server {
             },
         };
         match (id, outcome) {
-            (Some(id), Ok(result)) => say(lines, &Answer::result(id, result)).await,
-            (Some(id), Err(fault)) => say(lines, &Answer::fault(Some(id), fault)).await,
+            (Some(id), Ok(result)) => answers.add(&Answer::result(id, result)),
+            (Some(id), Err(fault)) => answers.add(&Answer::fault(Some(id), fault)),
             (None, _) => true,
         }
     }
@@ -173,6 +180,7 @@ impl Server {
     async fn take_report(
         &self,
         params: Value,
+        answers: &mut Answers,
         reader: &mut BufReader<OwnedReadHalf>,
     ) -> Result<Value, Fault> {
         let report: Report = serde_json::from_value(params).map_err(|error| {
@@ -194,11 +202,14 @@ impl Server {
         }
         match reports::report(&self.reports, report).await? {
             Reported::Stored => answer(None),
-            Reported::Waiting(answered) => tokio::select! {
-                // The client gave up on its hook: nobody reads the answer any more.
-                _ = reader.fill_buf() => answer(None),
-                text = answered => answer(text.unwrap_or_default()),
-            },
+            Reported::Waiting(answered) => {
+                answers.flush().await;
+                tokio::select! {
+                    // The client gave up on its hook: nobody reads the answer any more.
+                    _ = reader.fill_buf() => answer(None),
+                    text = answered => answer(text.unwrap_or_default()),
+                }
+            }
         }
     }
 
@@ -206,7 +217,7 @@ impl Server {
     async fn watch(
         &self,
         watch: EventsWatch,
-        lines: &channel::Sender<String>,
+        answers: &mut Answers,
         reader: &mut BufReader<OwnedReadHalf>,
     ) {
         let engine = &self.api.engine;
@@ -232,12 +243,10 @@ impl Server {
                     method: "event".into(),
                     params,
                 };
-                let Ok(line) = serde_json::to_string(&call) else {
-                    continue;
-                };
-                if lines.send(line).await.is_err() {
-                    return;
-                }
+                answers.add(&call);
+            }
+            if !answers.flush_patiently().await {
+                return;
             }
             if got_all {
                 tokio::select! {
@@ -251,7 +260,7 @@ impl Server {
 
 async fn stopped_for_a_while(stop: CancellationToken) {
     stop.cancelled().await;
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
 }
 
 fn answer(print: Option<String>) -> Result<Value, Fault> {
@@ -337,13 +346,41 @@ fn unknown_call(method: &str, error: &serde_json::Error) -> Fault {
     }
 }
 
-async fn say(lines: &channel::Sender<String>, answer: &Answer) -> bool {
-    match serde_json::to_string(answer) {
-        Ok(line) => lines.send(line).await.is_ok(),
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be written");
-            false
+/// What is on its way to one client.
+struct Answers {
+    write: OwnedWriteHalf,
+    waiting: Vec<u8>,
+}
+
+impl Answers {
+    /// Adds a line. False where it cannot be written as JSON.
+    fn add(&mut self, line: &impl serde::Serialize) -> bool {
+        let before = self.waiting.len();
+        match serde_json::to_writer(&mut self.waiting, line) {
+            Ok(()) => {
+                self.waiting.push(b'\n');
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "an answer could not be written");
+                self.waiting.truncate(before);
+                false
+            }
         }
+    }
+
+    /// Sends what waits. False where the client is gone, or reads nothing for too long.
+    async fn flush(&mut self) -> bool {
+        timeout(MOST_PATIENCE, self.flush_patiently())
+            .await
+            .unwrap_or(false)
+    }
+
+    /// Sends what waits, to one who may read it whenever they like. False where the client is gone.
+    async fn flush_patiently(&mut self) -> bool {
+        let sent = self.write.write_all(&self.waiting).await;
+        self.waiting.clear();
+        sent.is_ok()
     }
 }
 

@@ -117,7 +117,7 @@ async fn append(work: &mpsc::Sender<Work>, task: TaskId) -> Result<()> {
         actor: "bench".into(),
         report: None,
         finishes: None,
-        reply: Some(reply),
+        reply: Some(claustre::engine::writer::reply_to(reply)),
     };
     work.send(Work::Order(order))
         .await
