@@ -473,7 +473,7 @@ fn edit(context: &mut Context, args: EditArgs) -> Result<(), CliError> {
     changed(context, Request::TaskEdit(edit))
 }
 
-fn changed(context: &mut Context, request: Request) -> Result<(), CliError> {
+pub fn changed(context: &mut Context, request: Request) -> Result<(), CliError> {
     let task: Task = context.call(request)?;
     if context.ui.json {
         return context.ui.json(&task);

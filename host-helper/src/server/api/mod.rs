@@ -5,6 +5,7 @@
 pub mod overview;
 pub mod present;
 mod project;
+mod pull_request;
 mod resolve;
 mod session;
 mod store;
@@ -137,6 +138,7 @@ impl Api {
                 )
                 .await?,
             ),
+            R::SessionPullRequest(wanted) => json(self.session_pull_request(wanted, actor).await?),
             R::InboxList(_) => json(self.inbox().await?),
             R::StatusShow(show) => json(self.status(show).await?),
             // The socket answers these itself: they live as long as their connection.
