@@ -2,6 +2,7 @@
 //!
 //! One file for each area of [`Request`]; [`resolve`] finds what a person named, [`present`] makes what `--json` prints.
 
+mod launch;
 pub mod overview;
 pub mod present;
 mod project;
@@ -9,6 +10,7 @@ mod pull_request;
 mod resolve;
 mod session;
 mod store;
+mod subtask;
 mod task;
 
 use std::sync::Arc;
