@@ -34,9 +34,7 @@ pub enum TaskCommand {
     List(ListArgs),
     /// Print one task.
     Show(NameArgs),
-    /// Change a task.
-    ///
-    /// What is given takes the place of what was there, lists as a whole; the rest stays.
+    /// Change a task: what is given takes the place of what was there, lists as a whole.
     Edit(Box<EditArgs>),
     /// Open a session that works on it.
     Launch(LaunchArgs),

@@ -68,7 +68,7 @@ pub struct FieldArgs {
     /// How it is worked on: supervised (you steer), autonomous (on its own), exploration (opens without a prompt).
     #[arg(long, short, value_parser = word::<Mode>)]
     pub mode: Option<Mode>,
-    /// How urgent: 0 (most) to 4; 2 unless given.
+    /// How urgent: 0 (most) to 4; a new task has 2.
     #[arg(long, visible_alias = "priority", short = 'P')]
     pub prio: Option<Priority>,
     /// The branch it starts from; empty = the project's default branch.
