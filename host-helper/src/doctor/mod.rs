@@ -91,7 +91,7 @@ pub fn examine(paths: &Paths) -> Vec<Finding> {
     let config = loaded.map_or_else(|_| Config::default(), |loaded| loaded.config);
     findings.push(programs::git());
     findings.push(programs::zellij());
-    findings.push(programs::zellij_setup(paths));
+    findings.extend(programs::zellij_setup(paths, &config));
     findings.extend(programs::claude(paths, &config));
     findings
 }
