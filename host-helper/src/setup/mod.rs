@@ -158,6 +158,10 @@ impl SetupError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
+            // It ran, and said what it does not like: nearly always its configuration.
+            Self::Zellij(ZellijError::Call(_) | ZellijError::Answer { .. }) => {
+                Some("mend Zellij's configuration until `zellij setup --check` is content".into())
+            }
             Self::Zellij(_) => Some("cargo xtask install puts a Zellij beside claustre".into()),
             Self::NoPlugin => Some("cargo xtask install".into()),
             Self::Unreadable { .. } => {
