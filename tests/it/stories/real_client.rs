@@ -6,6 +6,7 @@ use claustre_tests::wait::wait_for_value;
 use claustre_tests::wait_for;
 use serde_json::{Value, json};
 
+use super::dashboard::{open_dashboard, set_up, zellij};
 use super::support::{Gate, Machine, PATIENCE, kill_9, number, text, tool_results};
 use crate::equipment::real_client::client;
 use crate::equipment::skip;
@@ -77,6 +78,9 @@ fn the_main_story_with_the_real_client() {
     };
     let gate = Gate::new(&machine.env);
     machine.env.install("claude", &program);
+    if !set_up(&machine, story) {
+        return;
+    }
     network.inside(|| {
         let server = AnthropicServer::start(Script::from_json(&model(&gate))).unwrap();
         machine.env.set("ANTHROPIC_API_KEY", KEY);
@@ -97,15 +101,27 @@ fn tell(machine: &Machine, gate: &Gate) {
     let site = machine.project("site");
     machine.env.prepare_real_client(&shop, KEY);
     machine.env.prepare_real_client(&site, KEY);
+    let zellij = zellij(machine);
+    open_dashboard(&zellij.terminal);
+    let terminal = &zellij.terminal;
     let clean = machine.launched("shop", "Clean the build");
-    let publish = machine.launched("shop", "Publish it");
-    let notes = machine.launched("site", "Write the notes");
-
-    // One command may run.
     let ask = machine.wait_ask(&clean, "permission");
     assert!(text(&ask["title"]).contains("echo cleaned"), "{ask:#}");
-    machine.claustre(&["task", "approve", &clean]);
+    terminal.wait_for_text("▲ 1 needs you", PATIENCE);
+    terminal.send("!");
+    terminal.wait_for_text("y allow", PATIENCE);
+    let publish = machine.launched("shop", "Publish it");
+    let notes = machine.launched("site", "Write the notes");
+    machine.wait_ask(&publish, "permission");
+
+    // One command may run, says the dashboard, where it stands in full.
+    terminal.wait_for_text(
+        "echo cleaned > cleaned.txt && git add cleaned.txt",
+        PATIENCE,
+    );
+    terminal.send("y");
     machine.wait_task(&clean, "in_review");
+    terminal.wait_for_text("The build folder is clean.", PATIENCE);
     let worktree = machine.worktree(&clean);
     assert!(worktree.join("cleaned.txt").exists());
     machine.what_was_said_is_visible_within_a_second(&clean, "measuring the build folder");

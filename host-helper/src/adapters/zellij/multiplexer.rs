@@ -3,7 +3,7 @@
 //! With Zellij everything goes through the plugin where it answers: it disturbs nobody's view and takes a millisecond. Where
 //! it does not (it is not set up, or waits for its permission) the command line does the same.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use claustre_protocol::{
     base64,
@@ -128,16 +128,19 @@ pub trait Multiplexer: Send + Sync {
 pub struct ZellijMultiplexer {
     zellij: Zellij,
     links: Arc<Links>,
+    /// There while the dashboard is set up: only then does a plugin call from a new session.
+    setup_journal: PathBuf,
     /// Held while a server is started: two at once for one name both start, and the clients of one are counted by the other.
     starting: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl ZellijMultiplexer {
-    /// Through these links, and this program where they are not up.
-    pub fn new(zellij: Zellij, links: Arc<Links>) -> Self {
+    /// Through these links, and this program where they are not up. `setup_journal` is what `claustre setup` leaves.
+    pub fn new(zellij: Zellij, links: Arc<Links>, setup_journal: PathBuf) -> Self {
         Self {
             zellij,
             links,
+            setup_journal,
             starting: Arc::default(),
         }
     }
@@ -251,6 +254,9 @@ impl ZellijMultiplexer {
     }
 
     async fn wait_for_link(&self, session: &str) -> Option<LinkHandle> {
+        if !self.setup_journal.is_file() {
+            return None;
+        }
         let deadline = tokio::time::Instant::now() + PLUGIN_WAIT;
         while tokio::time::Instant::now() < deadline {
             if let Some(link) = self.links.of_session(session) {
