@@ -83,6 +83,7 @@ pub fn examine(paths: &Paths) -> Vec<Finding> {
         configuration(paths, &loaded),
         log::sqlite(),
         log::store(paths),
+        log::backups(paths),
     ];
     findings.extend(log::daemon(paths));
     findings.push(home::spool(&paths.spool()));

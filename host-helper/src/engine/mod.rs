@@ -12,9 +12,7 @@ pub mod recount;
 pub mod reports;
 pub mod writer;
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use claustre_domain::{command::Command, event::Recorded};
 use claustre_protocol::{

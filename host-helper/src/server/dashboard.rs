@@ -116,7 +116,7 @@ impl Drawing<'_> {
                 EntityRef::Ask(_) | EntityRef::Message(_) => {}
             }
         }
-        let mut update = self.empty(!touched.is_empty())?;
+        let mut update = self.empty(!touched.is_empty() || self.live.warning().is_some())?;
         for id in projects {
             match self.reader.project(id)? {
                 Some(project) if project.exists() => {
@@ -165,6 +165,7 @@ impl Drawing<'_> {
             })
             .count();
         let allowances = self.live.allowances();
+        let warning = self.live.warning();
         Ok(DashboardUpdate {
             reset: false,
             more: false,
@@ -177,10 +178,10 @@ impl Drawing<'_> {
                 queue_capacity: self.capacity,
                 five_hour: allowances.five_hour,
                 seven_day: allowances.seven_day,
-                warning: String::new(),
+                warning: warning.map(|warning| warning.text).unwrap_or_default(),
             }),
             inbox: if with_inbox {
-                Some(inbox_items(self.reader, None)?)
+                Some(inbox_items(self.reader, self.live, None)?)
             } else {
                 None
             },

@@ -88,6 +88,24 @@ pub fn first_event(reader: &super::Reader) -> Result<Option<Timestamp>, StoreErr
     Ok(first.first().map(|(_, event)| event.created_at))
 }
 
+/// How a person puts a copy in the place of a store that is damaged, in one line.
+pub fn bring_back(store: &Path, directory: &Path) -> String {
+    let home = store.parent().unwrap_or(Path::new("."));
+    match all(directory).first() {
+        Some(copy) => format!(
+            "claustre daemon stop, move {}* to another place, then cp {} {}",
+            store.display(),
+            copy.path.display(),
+            store.display()
+        ),
+        None => format!(
+            "claustre daemon stop, keep all of {}, and put a copy in its place; there is no automatic one in {}",
+            home.display(),
+            directory.display()
+        ),
+    }
+}
+
 /// Copies of a time that has not come yet were made by a clock that was wrong: they go first.
 fn prune(directory: &Path, now: Timestamp) {
     let mut copies = all(directory);
