@@ -7,14 +7,12 @@ use std::{fs, time::Duration};
 use claustre_protocol::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    engine::Engine,
-    paths::Paths,
-    store::{self, copies},
-};
+use crate::{engine::Engine, paths::Paths, store::copies, text};
 
 /// How long after a copy that failed the next is tried.
 const AGAIN_MILLIS: i64 = 60 * 60 * 1000;
+/// Longest description of a damage, in characters.
+const LONGEST_FAULT: usize = 200;
 
 /// Did the daemon before this one end in order? Asked once, before the store is opened: the answer is taken away, so that a daemon
 /// that is killed leaves none. A home without a store had nothing to lose.
@@ -92,7 +90,8 @@ async fn is_whole(engine: &Engine, paths: &Paths) -> bool {
         tracing::info!("the store is whole");
         return true;
     };
-    let what_to_do = store::copies::bring_back(&paths.store(), &paths.backups());
+    let fault = text::one_line(&fault, LONGEST_FAULT);
+    let what_to_do = copies::bring_back(&paths.store(), &paths.backups());
     tracing::error!(fault, what_to_do, "the store is damaged");
     engine.live.warn(
         format!("the store is damaged ({fault}): {what_to_do}"),

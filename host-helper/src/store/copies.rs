@@ -93,13 +93,13 @@ pub fn bring_back(store: &Path, directory: &Path) -> String {
     let home = store.parent().unwrap_or(Path::new("."));
     match all(directory).first() {
         Some(copy) => format!(
-            "claustre daemon stop, move {}* to another place, then cp {} {}",
+            "close the dashboards, claustre daemon stop, move {}* to another place, then cp {} {}",
             store.display(),
             copy.path.display(),
             store.display()
         ),
         None => format!(
-            "claustre daemon stop, keep all of {}, and put a copy in its place; there is no automatic one in {}",
+            "close the dashboards, claustre daemon stop, keep all of {}, and put a copy in its place; there is no automatic one in {}",
             home.display(),
             directory.display()
         ),
