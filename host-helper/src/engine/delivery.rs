@@ -22,6 +22,7 @@ use tokio::{
 use super::{
     Advanced, Order,
     effects::{Effects, Ran, facts, tail_note},
+    reports::squeezed,
 };
 use crate::ports::{PaneFacts, PortError};
 
@@ -33,6 +34,16 @@ const REST_BEFORE_TYPING_MS: i64 = 1_000;
 const CONFIRM: Duration = Duration::from_secs(2);
 /// How often a prompt is typed in vain before a person is told.
 const TRIES_BEFORE_TOLD: u32 = 2;
+/// So much of a text tells it from others in an input box.
+const BEGINNING: usize = 24;
+/// How a client shows a long text that was pasted, without its blanks.
+const PLACEHOLDER: &str = "[Pastedtext#";
+/// Control-U, by which a client clears the line of its box.
+const CLEAR_LINE: &[u8] = b"\x15";
+/// How often it is typed at most; one press clears one line.
+const MOST_CLEARED_LINES: usize = 60;
+/// How long after a key the next bytes are written.
+const PAUSE_AFTER_KEY: Duration = Duration::from_millis(60);
 /// How often Enter is typed.
 const MOST_ENTERS: u32 = 3;
 
@@ -68,13 +79,10 @@ impl Effects {
                 "the client has only just come to rest",
             );
         }
-        let mut typed = Vec::new();
-        // Clears what a person may have left in the box, line by line, then pastes: inside the brackets a newline is a newline.
-        typed.extend_from_slice(b"\x15\x15");
-        typed.extend_from_slice(b"\x1b[200~");
-        typed.extend_from_slice(crate::text::sanitise(&waiting.text, 1_000_000).as_bytes());
-        typed.extend_from_slice(b"\x1b[201~");
-        if let Err(error) = self.multiplexer.write(&pane, &typed) {
+        let text = crate::text::sanitise(&waiting.text, 1_000_000);
+        let stands = self.deaf().contains_key(&message)
+            && (self.multiplexer.read(&pane)).is_ok_and(|screen| stands_in_box(&screen, &text));
+        if !stands && let Err(error) = self.type_text(&pane, &text) {
             return Ran::Failed {
                 error: PortError {
                     passing: true,
@@ -106,8 +114,29 @@ impl Effects {
         if tries >= TRIES_BEFORE_TOLD {
             self.tell_deaf(session, &pane);
         }
-        // The text stands in the box; typing it again would double it. The next try clears the box first.
         later(5_000, "the client did not take the prompt")
+    }
+
+    /// Clears what a person, or the client after an interrupt, left in the box, and pastes: inside the brackets a newline is a newline.
+    fn type_text(&self, pane: &PaneFacts, text: &str) -> Result<(), PortError> {
+        let mut held = None;
+        for _ in 0..MOST_CLEARED_LINES {
+            // A key that arrives together with other bytes is taken as text (seen with 2.1.197).
+            self.multiplexer.write(pane, CLEAR_LINE)?;
+            std::thread::sleep(PAUSE_AFTER_KEY);
+            let holds = self
+                .multiplexer
+                .read(pane)
+                .map(|screen| in_box(&screen))
+                .unwrap_or_default();
+            // Empty, or a hint that is always there.
+            if held.as_ref() == Some(&holds) {
+                break;
+            }
+            held = Some(holds);
+        }
+        let typed = [b"\x1b[200~", text.as_bytes(), b"\x1b[201~"].concat();
+        self.multiplexer.write(pane, &typed)
     }
 
     fn deaf(&self) -> MutexGuard<'_, BTreeMap<MessageId, u32>> {
@@ -160,5 +189,48 @@ impl Effects {
                 Ok(Err(RecvError::Closed)) | Err(_) => return false,
             }
         }
+    }
+}
+
+/// The input box of a client, and what is below it: the last thing on its screen that begins with the prompt sign.
+fn in_box(screen: &str) -> String {
+    let lines: Vec<&str> = screen.lines().collect();
+    let begins = |line: &&str| line.trim_start().starts_with(['❯', '>']);
+    let from = lines.iter().rposition(begins);
+    let held = from.and_then(|from| lines.get(from..)).unwrap_or_default();
+    held.join("\n")
+}
+
+/// Does the box hold this text? A long one is shown as a placeholder.
+fn stands_in_box(screen: &str, text: &str) -> bool {
+    let held = squeezed(&in_box(screen));
+    let beginning: String = squeezed(text).chars().take(BEGINNING).collect();
+    held.contains(PLACEHOLDER) || (!beginning.is_empty() && held.contains(&beginning))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The end of a screen of Claude Code 2.1.197.
+    fn screen(held: &str) -> String {
+        format!(
+            "● That was it.\n\n❯ Go on\n● I went on.\n\n──── Publish it ──\n❯ {held}\n──────────────────\n  claustre · Opus 4.8 · 1%\n  ← for agents\n"
+        )
+    }
+
+    #[test]
+    fn a_text_in_the_box_is_told_from_one_in_the_conversation() {
+        assert!(!stands_in_box(&screen(""), "Go on"));
+        assert!(stands_in_box(&screen("Go on"), "Go on"));
+        assert!(stands_in_box(
+            &screen("Look at the second\n  one as well"),
+            "Look at the second one as well"
+        ));
+        assert!(stands_in_box(
+            &screen("[Pasted text #1 +40 lines]"),
+            &"line\n".repeat(41)
+        ));
+        assert!(!stands_in_box("a shell without any box", "Go on"));
     }
 }

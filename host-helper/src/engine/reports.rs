@@ -248,7 +248,7 @@ fn name_delivered(commands: &mut [Command], report: &Report, engine: &Engine) {
 }
 
 /// The letters of a text: a client may fold white space.
-fn squeezed(text: &str) -> String {
+pub(super) fn squeezed(text: &str) -> String {
     text.chars()
         .filter(|character| !character.is_whitespace())
         .take(4_000)

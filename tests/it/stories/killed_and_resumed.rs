@@ -300,6 +300,16 @@ fn a_message_sent_while_it_works_is_typed_once_when_it_is_idle() {
     machine.wait_task(&task, "in_review");
     assert_eq!(prompts(&machine, &task, "Also look at the tests"), 1);
     assert_eq!(prompts(&machine, &task, "Go on"), 1);
+
+    // As long as an argument can be: it is written in many parts and arrives as one prompt.
+    let long = format!("{}all", "Mind each of these words. ".repeat(4_000));
+    machine.claustre(&["task", "send", &task, &long]);
+    machine.wait_json(
+        "the long message to be taken",
+        &["session", "show", &task],
+        |seen| seen["queued_messages"] == 0,
+    );
+    assert_eq!(prompts(&machine, &task, &long), 1);
     machine.replay_agrees();
 }
 

@@ -159,7 +159,8 @@ fn tell(machine: &Machine, gate: &Gate) {
     assert_eq!(resumed["claude_session_id"], json!(conversation));
 
     // Escape in the pane: no hook tells of it, but the client's registry does.
-    machine.claustre(&["task", "send", &notes, "Think about it"]);
+    let thought = "Think about it,\nabout this,\nabout that,\nand about what is left";
+    machine.claustre(&["task", "send", &notes, thought]);
     let working = machine.wait_session(&notes, "working", "");
     escape(machine, &working);
     let interrupted = machine.wait_session(&notes, "idle", "interrupted");
@@ -167,8 +168,20 @@ fn tell(machine: &Machine, gate: &Gate) {
 
     // The daemon is killed, and what was begun before it is ended after it.
     kill_9(machine.daemon());
-    machine.claustre(&["task", "send", &notes, "Go on"]);
+    // With a message that takes more than one line of the link. The client has put what was interrupted back into its box.
+    let long = format!(
+        "Go on, and mind this:\n{}",
+        "- a line that matters\n".repeat(1_500)
+    );
+    machine.claustre(&["task", "send", &notes, &long]);
     machine.wait_task(&notes, "in_review");
+    let told = machine.transcript(&notes);
+    let arrived = told.iter().any(|record| {
+        record["message"]["content"]
+            .as_str()
+            .is_some_and(|prompt| prompt.trim() == long.trim())
+    });
+    assert!(arrived, "the long message arrived whole");
 
     std::fs::remove_file(machine.worktree(&notes).join("never.txt")).unwrap_or_default();
     for task in [&clean, &publish, &notes] {

@@ -26,6 +26,8 @@ const PLUGIN_WAIT: Duration = Duration::from_secs(5);
 /// How long a new tab may take to be listed.
 const TAB_WAIT: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(50);
+/// Most bytes written at once: the line of the link is limited, and so is a command line, on which each byte is an argument.
+const MOST_WRITTEN: usize = 8 * 1024;
 /// How often Zellij is asked for a session before it is believed that there is none.
 const LOOKS_FOR_SESSION: u32 = 3;
 /// How often, and with which pause, a pane is looked for that may or may not have been made: for three seconds.
@@ -470,15 +472,18 @@ impl Multiplexer for ZellijMultiplexer {
 
     fn write(&self, place: PanePlace, bytes: Vec<u8>) -> Pending<'_, ()> {
         Box::pin(async move {
-            let what = PaneAction::Write {
-                pane: place.pane,
-                bytes: base64::encode(&bytes),
-            };
-            if self.through(&place, what).await?.is_some() {
-                return Ok(());
+            for part in bytes.chunks(MOST_WRITTEN) {
+                let what = PaneAction::Write {
+                    pane: place.pane,
+                    bytes: base64::encode(part),
+                };
+                if self.through(&place, what).await?.is_none() {
+                    let (session, pane, part) = (place.session.clone(), place.pane, part.to_vec());
+                    self.call(move |zellij| zellij.write(&session, pane, &part))
+                        .await?;
+                }
             }
-            self.call(move |zellij| zellij.write(&place.session, place.pane, &bytes))
-                .await
+            Ok(())
         })
     }
 
