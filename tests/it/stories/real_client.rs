@@ -1,5 +1,7 @@
 //! The main story with the real Claude Code client, in a network with nothing but loopback, where a script is the model.
 
+use std::path::Path;
+
 use claustre_tests::anthropic::{AnthropicServer, Script};
 use claustre_tests::env::read_json_lines;
 use claustre_tests::wait::wait_for_value;
@@ -68,7 +70,46 @@ fn client_of(machine: &Machine, task: &str) -> u32 {
 
 #[test]
 fn the_main_story_with_the_real_client() {
-    let story = "the main story with the real client";
+    with_real_client("the main story with the real client", tell);
+}
+
+#[test]
+fn a_dialog_of_the_real_client_is_said_and_waited_for() {
+    with_real_client("a dialog of the real client", |machine, _| {
+        let shop = machine.project("shop");
+        machine
+            .env
+            .prepare_real_client(Path::new("/elsewhere"), KEY);
+        let task = machine.launched("shop", "Go on");
+        let inbox = machine.wait_json("the dialog in the inbox", &["inbox"], |inbox| {
+            inbox[0]["kind"] == "dialog"
+        });
+        let session = machine.session_now(&task);
+        assert_eq!(session["reason"], "no_hooks", "{session:#}\n{inbox:#}");
+        let said = text(&inbox[0]["detail"]);
+        assert!(
+            said.contains("Is this a project you created or one you trust?"),
+            "{said}"
+        );
+        assert!(said.contains("Go to the pane and answer it"), "{said}");
+
+        // Nothing is typed into it, not even what is sent meanwhile; a person answers it in its pane.
+        machine.claustre(&["task", "send", &task, "Think about it"]);
+        let session = machine.wait_json("its pane", &["session", "show", &task], |seen| {
+            seen["pane_id"].is_number()
+        });
+        type_into(machine, &session, "13");
+        machine.wait_json(
+            "the message to be taken once it rests",
+            &["session", "show", &task],
+            |seen| seen["queued_messages"] == 0 && seen["claude_status"] == "working",
+        );
+        machine.is_clean_everywhere(&shop);
+    });
+}
+
+/// Tells a story on a machine with the dashboard set up, the real client and the script as its model.
+fn with_real_client(story: &str, tell: impl FnOnce(&Machine, &Gate) + Send) {
     let (program, network) = match client() {
         Ok(client) => client,
         Err(reason) => return skip(story, &reason),
@@ -162,7 +203,7 @@ fn tell(machine: &Machine, gate: &Gate) {
     let thought = "Think about it,\nabout this,\nabout that,\nand about what is left";
     machine.claustre(&["task", "send", &notes, thought]);
     let working = machine.wait_session(&notes, "working", "");
-    escape(machine, &working);
+    type_into(machine, &working, "27");
     let interrupted = machine.wait_session(&notes, "idle", "interrupted");
     assert_eq!(interrupted["source"], "registry", "{interrupted:#}");
 
@@ -193,9 +234,9 @@ fn tell(machine: &Machine, gate: &Gate) {
     machine.replay_agrees();
 }
 
-/// Types Escape into a session's pane.
+/// Types one byte into a session's pane.
 #[track_caller]
-fn escape(machine: &Machine, session: &Value) {
+fn type_into(machine: &Machine, session: &Value, byte: &str) {
     let pane = format!("terminal_{}", session["pane_id"]);
     let mut command = machine.env.command("zellij");
     let name = text(&session["zellij_session"]);
@@ -206,7 +247,7 @@ fn escape(machine: &Machine, session: &Value) {
         "write",
         "--pane-id",
         &pane,
-        "27",
+        byte,
     ];
     let typed = machine.env.run(command.args(arguments));
     assert_eq!(typed.code, Some(0), "{}", typed.snapshot());
