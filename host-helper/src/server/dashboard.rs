@@ -351,3 +351,39 @@ impl Drawing<'_> {
         Ok(task.pr_url.value())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::store::Store;
+
+    #[test]
+    fn what_is_wrong_with_all_of_it_is_in_the_head_line_and_first_in_the_inbox() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("claustre.db"), Uuid::new_v4).unwrap();
+        let reader = store.reader().unwrap();
+        let live = Live::default();
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let drawing = Drawing {
+            reader: &reader,
+            live: &live,
+            machine: store.machine(),
+            host: "desk",
+            capacity: 4,
+            now,
+            position: 0,
+        };
+        let well = drawing.changes(&[], &[]).unwrap();
+        assert_eq!(well.header.unwrap().warning, "");
+        assert_eq!(well.inbox, None, "nothing happened");
+        let mut told = live.watch();
+        live.warn("the store is damaged".into(), now);
+        assert!(told.has_changed().unwrap(), "it is drawn at once");
+        told.mark_unchanged();
+        let update = drawing.changes(&[], &[]).unwrap();
+        assert_eq!(update.header.unwrap().warning, "the store is damaged");
+        assert_eq!(update.inbox.unwrap()[0].detail, "the store is damaged");
+    }
+}

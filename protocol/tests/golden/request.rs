@@ -115,7 +115,6 @@ fn requests() -> Vec<Request> {
         }),
         Request::TaskDelete(named()),
         Request::TaskUndo(Nothing {}),
-
         Request::SubtaskAdd(with_text()),
         Request::SubtaskList(named()),
         Request::SubtaskDone(SubtaskNamed {
