@@ -53,7 +53,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         server_pid,
     };
     let link = links.ensure(key.clone());
-    let screens = Arc::new(ZellijMultiplexer::new(zellij, Arc::clone(&links)));
+    // Something that is there: the session that is probed has the plugin.
+    let is_set_up = std::env::current_exe()?;
+    let screens = Arc::new(ZellijMultiplexer::new(
+        zellij,
+        Arc::clone(&links),
+        is_set_up,
+    ));
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     loop {
         let line = tokio::select! {

@@ -109,6 +109,10 @@ impl Paths {
     pub fn startup_lock(&self) -> PathBuf {
         self.run().join("startup.lock")
     }
+    /// There while no daemon runs and the last one ended in order.
+    pub fn ended_in_order(&self) -> PathBuf {
+        self.run().join("ended-in-order")
+    }
     /// Reports that no daemon took.
     pub fn spool(&self) -> PathBuf {
         self.home.join("spool")

@@ -354,8 +354,14 @@ fn the_bridge_says_who_it_is_and_copies_both_ways() {
         String::from_utf8(output.stdout).unwrap(),
         "welcome\nanswer\n"
     );
-    let (hello, asked) = server.join().unwrap();
+    let (mut hello, asked) = server.join().unwrap();
     assert_eq!(asked, "question");
+    let bridge = hello.as_object_mut().unwrap().remove("bridge").unwrap();
+    let bridge: uuid::Uuid = serde_json::from_value(bridge).unwrap();
+    assert!(
+        !bridge.is_nil(),
+        "calls of one bridge are told from those of another"
+    );
     assert_eq!(
         hello,
         json!({

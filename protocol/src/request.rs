@@ -5,13 +5,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    ids::{AskId, ProjectId, TaskId},
-    model::{InboxItem, Project, Session, StoredEvent},
-    rpc::Call,
-    status::{Mode, Priority, ProjectStatus, PushMode, TaskStatus},
-    time::Timestamp,
-};
+mod daemon;
+mod project;
+mod session;
+mod task;
+
+pub use daemon::*;
+pub use project::*;
+pub use session::*;
+pub use task::*;
+
+use crate::rpc::Call;
 
 /// Text by which a person names a thing.
 pub type Selector = String;
@@ -20,16 +24,16 @@ pub type Selector = String;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "method", content = "params")]
 pub enum Request {
-    /// Adds a repository. Answer: [`Project`].
+    /// Adds a repository. Answer: [`Project`](crate::model::Project).
     #[serde(rename = "project.add")]
     ProjectAdd(ProjectAdd),
-    /// Answer: list of [`Project`].
+    /// Answer: list of [`Project`](crate::model::Project).
     #[serde(rename = "project.list")]
     ProjectList(ProjectList),
     /// Answer: [`ProjectShown`].
     #[serde(rename = "project.show")]
     ProjectShow(ProjectShow),
-    /// Changes what is given. Answer: [`Project`].
+    /// Changes what is given. Answer: [`Project`](crate::model::Project).
     #[serde(rename = "project.edit")]
     ProjectEdit(ProjectEdit),
     /// Forgets a project; its repository stays untouched. Answer: [`Done`].
@@ -89,22 +93,22 @@ pub enum Request {
     /// Removes a step. Answer: [`Done`].
     #[serde(rename = "subtask.remove")]
     SubtaskRemove(SubtaskNamed),
-    /// Answer: list of [`Session`].
+    /// Answer: list of [`Session`](crate::model::Session).
     #[serde(rename = "session.list")]
     SessionList(SessionList),
-    /// Answer: [`Session`].
+    /// Answer: [`Session`](crate::model::Session).
     #[serde(rename = "session.show")]
     SessionShow(Named),
-    /// Opens a session without a task. Answer: [`Session`].
+    /// Opens a session without a task. Answer: [`Session`](crate::model::Session).
     #[serde(rename = "session.new")]
     SessionNew(SessionNew),
-    /// Closes it; its work is kept. Answer: [`Session`].
+    /// Closes it; its work is kept. Answer: [`Session`](crate::model::Session).
     #[serde(rename = "session.close")]
     SessionClose(Named),
-    /// Continues its conversation in its pane, or in a new one. Answer: [`Session`].
+    /// Continues its conversation in its pane, or in a new one. Answer: [`Session`](crate::model::Session).
     #[serde(rename = "session.resume")]
     SessionResume(Named),
-    /// Ends the client and continues its conversation at once. Answer: [`Session`].
+    /// Ends the client and continues its conversation at once. Answer: [`Session`](crate::model::Session).
     #[serde(rename = "session.restart")]
     SessionRestart(Named),
     /// The text of its pane. Answer: [`Preview`].
@@ -113,25 +117,28 @@ pub enum Request {
     /// Goes to its tab. Answer: [`Done`].
     #[serde(rename = "session.focus")]
     SessionFocus(Named),
-    /// Queues a message for a session, or the session of a task. Answer: [`Session`].
+    /// Queues a message for a session, or the session of a task. Answer: [`Session`](crate::model::Session).
     #[serde(rename = "session.send")]
     SessionSend(WithText),
-    /// Allows what it asks. Answer: [`Session`].
+    /// Allows what it asks. Answer: [`Session`](crate::model::Session).
     #[serde(rename = "session.approve")]
     SessionApprove(Decision),
-    /// Refuses what it asks. Answer: [`Session`].
+    /// Refuses what it asks. Answer: [`Session`](crate::model::Session).
     #[serde(rename = "session.deny")]
     SessionDeny(Decision),
-    /// Answers its question. Answer: [`Session`].
+    /// Answers its question. Answer: [`Session`](crate::model::Session).
     #[serde(rename = "session.answer")]
     SessionAnswer(Decision),
-    /// Answer: list of [`InboxItem`], the most urgent first.
+    /// Notes the pull request of the task it works on. Answer: [`Task`](crate::model::Task).
+    #[serde(rename = "session.pull_request")]
+    SessionPullRequest(PullRequest),
+    /// Answer: list of [`InboxItem`](crate::model::InboxItem), the most urgent first.
     #[serde(rename = "inbox.list")]
     InboxList(Nothing),
     /// Answer: [`StatusOverview`].
     #[serde(rename = "status.show")]
     StatusShow(StatusShow),
-    /// From now on events come as notifications `event` with [`StoredEvent`]. Answer: [`Done`].
+    /// From now on events come as notifications `event` with [`StoredEvent`](crate::model::StoredEvent). Answer: [`Done`].
     #[serde(rename = "events.watch")]
     EventsWatch(EventsWatch),
     /// Answer: list of [`SnapshotShown`].
@@ -221,320 +228,4 @@ pub struct WithText {
     pub of: Selector,
     /// Feedback, reason, message or title.
     pub text: String,
-}
-
-/// Parameters of `project.add`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ProjectAdd {
-    /// Unique; letters, digits, `.`, `_`, `-`.
-    pub name: String,
-    /// Absolute path.
-    pub path: String,
-    /// What it is for.
-    pub goal: String,
-    /// Who answers for it.
-    pub owner: String,
-    /// Default branch; empty = as the repository says.
-    pub base: String,
-}
-
-/// Parameters of `project.list`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ProjectList {
-    /// Only these.
-    pub status: Option<ProjectStatus>,
-}
-
-/// Parameters of `project.show`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProjectShow {
-    /// Which.
-    pub of: Selector,
-    /// With all its events?
-    #[serde(default)]
-    pub history: bool,
-}
-
-/// Answer of `project.show`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ProjectShown {
-    /// The project.
-    #[serde(flatten)]
-    pub project: Project,
-    /// How many of its tasks have each status.
-    pub tasks: std::collections::BTreeMap<String, u64>,
-    /// Its open sessions.
-    pub sessions: Vec<Session>,
-    /// Its events, oldest first, where asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub history: Option<Vec<StoredEvent>>,
-}
-
-/// Parameters of `project.edit`; what is absent stays.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ProjectEdit {
-    /// Which.
-    pub of: Selector,
-    /// New name.
-    pub name: Option<String>,
-    /// New goal.
-    pub goal: Option<String>,
-    /// New owner.
-    pub owner: Option<String>,
-    /// New default branch.
-    pub base: Option<String>,
-    /// New status.
-    pub status: Option<ProjectStatus>,
-}
-
-/// Parameters of `task.add`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TaskAdd {
-    /// The project.
-    pub project: Selector,
-    /// A short line; empty = the first line of the description.
-    pub title: String,
-    /// The prompt.
-    pub description: String,
-    /// How it is worked on; absent = as configured.
-    pub mode: Option<Mode>,
-    /// How urgent.
-    pub priority: Option<Priority>,
-    /// Base branch.
-    pub base: Option<String>,
-    /// Branch.
-    pub branch: Option<String>,
-    /// How it is delivered.
-    pub push_mode: Option<PushMode>,
-    /// Feed review comments back?
-    pub review_loop: bool,
-    /// Titles of its steps.
-    pub subtasks: Vec<String>,
-    /// Tasks that must be done before.
-    pub after: Vec<Selector>,
-    /// Model.
-    pub model: Option<String>,
-    /// Effort.
-    pub effort: Option<String>,
-    /// Permission mode.
-    pub permission_mode: Option<String>,
-    /// What it may cost at most, in USD.
-    pub budget_usd: Option<f64>,
-    /// Keep it as a draft?
-    pub draft: bool,
-}
-
-/// Parameters of `task.list`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TaskList {
-    /// Only of this project.
-    pub project: Option<Selector>,
-    /// Only with this status.
-    pub status: Option<TaskStatus>,
-    /// At most so many; 0 = 1,000.
-    pub limit: u32,
-}
-
-/// Parameters of `task.edit`; what is absent stays.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TaskEdit {
-    /// Which.
-    pub of: Selector,
-    /// New title.
-    pub title: Option<String>,
-    /// New prompt.
-    pub description: Option<String>,
-    /// New mode.
-    pub mode: Option<Mode>,
-    /// New priority.
-    pub priority: Option<Priority>,
-    /// New base branch; empty = the project's default.
-    pub base: Option<String>,
-    /// New branch; empty = made from the title.
-    pub branch: Option<String>,
-    /// New delivery.
-    pub push_mode: Option<PushMode>,
-    /// Feed review comments back?
-    pub review_loop: Option<bool>,
-    /// New list of dependencies.
-    pub after: Option<Vec<Selector>>,
-    /// New model; empty = as configured.
-    pub model: Option<String>,
-    /// New effort; empty = as configured.
-    pub effort: Option<String>,
-    /// New permission mode; empty = as configured.
-    pub permission_mode: Option<String>,
-    /// New list of steps' titles; steps with an unchanged title keep their state.
-    pub subtasks: Option<Vec<String>>,
-    /// Turn a draft into a pending task?
-    pub submit: bool,
-}
-
-/// Parameters of `task.move`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskMove {
-    /// Which.
-    pub of: Selector,
-    /// Put it right before this one.
-    #[serde(default)]
-    pub before: Option<Selector>,
-    /// Put it right after this one.
-    #[serde(default)]
-    pub after: Option<Selector>,
-}
-
-/// One step of one task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SubtaskNamed {
-    /// The task.
-    pub task: Selector,
-    /// The step: its id, the beginning of it, its title, or its number from 1.
-    pub of: Selector,
-}
-
-/// Parameters of `session.list`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SessionList {
-    /// Only of this project.
-    pub project: Option<Selector>,
-    /// Closed ones too?
-    pub all: bool,
-}
-
-/// Parameters of `session.new`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SessionNew {
-    /// The project.
-    pub project: Selector,
-    /// Branch; absent = `explore/<8 of uuid>`.
-    pub branch: Option<String>,
-    /// Base branch.
-    pub base: Option<String>,
-    /// First prompt; absent = Claude opens without one.
-    pub prompt: Option<String>,
-}
-
-/// Parameters of `session.approve`, `session.deny` and `session.answer`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Decision {
-    /// The session, or the task it works on.
-    pub of: Selector,
-    /// What is answered; absent = whatever it asks now. An answer to an older one is refused.
-    pub ask: Option<AskId>,
-    /// The reason of a refusal, or the answer to a question.
-    pub text: Option<String>,
-}
-
-/// Parameters of `status.show`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct StatusShow {
-    /// Only of this project.
-    pub project: Option<Selector>,
-}
-
-/// Answer of `status.show`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StatusOverview {
-    /// Open sessions, those that need somebody first.
-    pub sessions: Vec<Session>,
-    /// How many tasks have each status.
-    pub tasks: std::collections::BTreeMap<String, u64>,
-    /// What needs a person.
-    pub inbox: Vec<InboxItem>,
-}
-
-/// Parameters of `events.watch`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct EventsWatch {
-    /// Start behind this position; absent = only what happens from now on.
-    pub after: Option<i64>,
-}
-
-/// A worktree that was removed and is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SnapshotShown {
-    /// Its name: what `worktree restore` takes.
-    pub name: String,
-    /// The project.
-    pub project_id: ProjectId,
-    /// The branch it had.
-    pub branch: String,
-    /// The git ref that keeps the work.
-    pub reference: String,
-    /// The task it belonged to.
-    pub task_id: Option<TaskId>,
-    /// When it was taken.
-    pub created_at: Timestamp,
-}
-
-/// Answer of `session.preview`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Preview {
-    /// The pane's text, sanitised.
-    pub text: String,
-}
-
-/// Parameters of `plugin.link`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PluginLink {
-    /// Name of the Zellij session.
-    pub session: String,
-    /// Process id of its server.
-    pub server_pid: u32,
-}
-
-/// Parameters of `dashboard.show`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DashboardShow {
-    /// Name of the Zellij session.
-    pub session: String,
-}
-
-/// Answer of `daemon.status`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DaemonStatus {
-    /// Process id.
-    pub pid: u32,
-    /// Version.
-    pub build: String,
-    /// Where its store is.
-    pub home: String,
-    /// Position of the newest event.
-    pub position: i64,
-    /// Since when it runs.
-    pub started_at: Timestamp,
-    /// Links to Zellij sessions that answer.
-    pub links: Vec<String>,
-    /// Open sessions.
-    pub sessions: u32,
-    /// Version of SQLite.
-    pub sqlite: String,
-}
-
-/// Answer of `store.replay`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReplayReport {
-    /// Events read.
-    pub events: u64,
-    /// Rows that differed, described; empty = none.
-    pub differences: Vec<String>,
-}
-
-/// Parameters of `store.backup`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Backup {
-    /// Where to; absent = `backups/` under the home with the time in the name.
-    pub path: Option<String>,
 }

@@ -123,6 +123,9 @@ enum Command {
     /// Older spelling of `project remove`.
     #[command(hide = true)]
     RemoveProject(project::RemoveArgs),
+    /// Say where the pull request of a session's task is: for scripts and hooks.
+    #[command(hide = true)]
+    SessionUpdate(older::SessionUpdateArgs),
 }
 
 /// What a command has at hand.
@@ -219,6 +222,7 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::ListProjects(args)) => project::list(context, args),
         Some(Command::ListTasks(args)) => task::list(context, args.into()),
         Some(Command::RemoveProject(args)) => project::remove(context, args),
+        Some(Command::SessionUpdate(args)) => older::session_update(context, args),
         Some(Command::Completions(_) | Command::Man | Command::Demo(_)) => Ok(()),
     };
     done.map(|()| ExitCode::SUCCESS)

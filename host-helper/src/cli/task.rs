@@ -1,15 +1,17 @@
 //! `claustre task`.
 
-use std::{path::PathBuf, process::ExitCode};
+mod args;
 
-use clap::{Args, Subcommand};
+use std::process::ExitCode;
+
+use clap::Subcommand;
 use claustre_protocol::{
     model::{Session, Task, TaskDetail},
     request::{
         Decision, Done, EventsWatch, Named, Nothing, Request, TaskAdd, TaskEdit, TaskList,
         TaskMove, WithText,
     },
-    status::{Mode, Priority, PushMode, TaskStatus, Word},
+    status::{TaskStatus, Word},
 };
 
 use super::{
@@ -18,6 +20,9 @@ use super::{
     project, session, subtask, text,
     ui::{Column, Ui, age, count},
 };
+
+pub use args::{AddArgs, ListArgs};
+use args::{BlockArgs, DenyArgs, EditArgs, LaunchArgs, MoveArgs, NameArgs, SendArgs, SureArgs};
 
 #[derive(Debug, Subcommand)]
 pub enum TaskCommand {
@@ -29,7 +34,7 @@ pub enum TaskCommand {
     List(ListArgs),
     /// Print one task.
     Show(NameArgs),
-    /// Change a task.
+    /// Change a task: what is given takes the place of what was there, lists as a whole.
     Edit(Box<EditArgs>),
     /// Open a session that works on it.
     Launch(LaunchArgs),
@@ -64,206 +69,6 @@ pub enum TaskCommand {
     Delete(SureArgs),
     /// Take the last deletion back.
     Undo,
-}
-
-#[derive(Debug, Args)]
-pub struct AddArgs {
-    /// The project.
-    project: String,
-    /// A short line; the first line of the prompt unless given.
-    #[arg(default_value = "", hide_default_value = true)]
-    title: String,
-    /// The prompt: what Claude Code is told to do; `-` reads standard input.
-    #[arg(
-        long,
-        short,
-        value_name = "TEXT",
-        conflicts_with = "file",
-        allow_hyphen_values = true
-    )]
-    description: Option<String>,
-    /// Read the prompt from this file.
-    #[arg(long, short = 'F')]
-    file: Option<PathBuf>,
-    /// How it is worked on: supervised (you steer), autonomous (on its own), exploration (opens without a prompt).
-    #[arg(long, short, value_parser = super::word::<Mode>)]
-    mode: Option<Mode>,
-    /// How urgent: 0 (most) to 4; 2 unless given.
-    #[arg(long, visible_alias = "priority", short = 'P')]
-    prio: Option<Priority>,
-    /// The branch it starts from; the project's default branch unless given.
-    #[arg(long)]
-    base: Option<String>,
-    /// The branch it works on; made from the title unless given.
-    #[arg(long, short)]
-    branch: Option<String>,
-    /// How it is delivered: pr (a pull request), push (a pushed branch).
-    #[arg(long, visible_alias = "push-mode", value_parser = super::word::<PushMode>)]
-    push: Option<PushMode>,
-    /// Feed review comments back to it.
-    #[arg(long)]
-    review_loop: bool,
-    /// A step; may be given several times.
-    #[arg(long, short = 's')]
-    subtask: Vec<String>,
-    /// A task that must be done before; may be given several times.
-    #[arg(long)]
-    after: Vec<String>,
-    /// The model, as Claude Code names it: opus, sonnet, haiku, or a full name.
-    #[arg(long)]
-    model: Option<String>,
-    /// Effort: low, medium, high, xhigh, max.
-    #[arg(long)]
-    effort: Option<String>,
-    /// What Claude Code may do without asking: default, acceptEdits, plan, auto, dontAsk, bypassPermissions.
-    #[arg(long)]
-    permission_mode: Option<String>,
-    /// What it may cost at most, in USD.
-    #[arg(long, value_name = "USD", value_parser = money)]
-    budget: Option<f64>,
-    /// Keep it as a draft.
-    #[arg(long)]
-    draft: bool,
-    /// Launch it at once.
-    #[arg(long, short, conflicts_with = "draft")]
-    launch: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct ListArgs {
-    /// Only of this project.
-    #[arg(long, short)]
-    pub project: Option<String>,
-    /// Only with this status.
-    #[arg(long, value_parser = super::word::<TaskStatus>)]
-    pub status: Option<TaskStatus>,
-    /// At most so many; 0 = 1,000.
-    #[arg(long, default_value_t = 0)]
-    pub limit: u32,
-}
-
-#[derive(Debug, Args)]
-pub struct NameArgs {
-    /// The task: its id, the beginning of one, or its title.
-    task: String,
-}
-
-#[derive(Debug, Args)]
-pub struct EditArgs {
-    /// The task.
-    task: String,
-    /// New title.
-    #[arg(long)]
-    title: Option<String>,
-    /// New prompt; `-` reads standard input.
-    #[arg(long, short, conflicts_with = "file", allow_hyphen_values = true)]
-    description: Option<String>,
-    /// Read the new prompt from this file.
-    #[arg(long, short = 'F')]
-    file: Option<PathBuf>,
-    /// New mode.
-    #[arg(long, short, value_parser = super::word::<Mode>)]
-    mode: Option<Mode>,
-    /// New priority: 0 (most urgent) to 4.
-    #[arg(long, visible_alias = "priority", short = 'P')]
-    prio: Option<Priority>,
-    /// New base branch; empty = the project's default.
-    #[arg(long)]
-    base: Option<String>,
-    /// New branch; empty = made from the title.
-    #[arg(long, short)]
-    branch: Option<String>,
-    /// New delivery: pr, push.
-    #[arg(long, visible_alias = "push-mode", value_parser = super::word::<PushMode>)]
-    push: Option<PushMode>,
-    /// Feed review comments back to it?
-    #[arg(long, value_name = "true|false")]
-    review_loop: Option<bool>,
-    /// New list of steps, one option each.
-    #[arg(long, short = 's')]
-    subtask: Vec<String>,
-    /// New list of tasks that must be done before, one option each.
-    #[arg(long, conflicts_with = "after_none")]
-    after: Vec<String>,
-    /// No task must be done before.
-    #[arg(long)]
-    after_none: bool,
-    /// New model; empty = as configured.
-    #[arg(long)]
-    model: Option<String>,
-    /// New effort; empty = as configured.
-    #[arg(long)]
-    effort: Option<String>,
-    /// New permission mode; empty = as configured.
-    #[arg(long)]
-    permission_mode: Option<String>,
-    /// Turn a draft into a pending task.
-    #[arg(long)]
-    submit: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct LaunchArgs {
-    /// The task.
-    task: String,
-    /// Wait until it is no longer worked on; 0 = in review or done.
-    #[arg(long, short)]
-    wait: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct SendArgs {
-    /// The task.
-    task: String,
-    /// The text.
-    #[arg(allow_hyphen_values = true)]
-    text: String,
-}
-
-#[derive(Debug, Args)]
-pub struct DenyArgs {
-    /// The task.
-    task: String,
-    /// What the agent is told.
-    #[arg(long, short)]
-    reason: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct BlockArgs {
-    /// The task.
-    task: String,
-    /// Why.
-    #[arg(long, short)]
-    reason: String,
-}
-
-#[derive(Debug, Args)]
-pub struct SureArgs {
-    /// The task.
-    task: String,
-    /// Do not ask.
-    #[arg(long, short)]
-    yes: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct MoveArgs {
-    /// The task.
-    task: String,
-    /// Right before this one.
-    #[arg(long, required_unless_present = "after", conflicts_with = "after")]
-    before: Option<String>,
-    /// Right after this one.
-    #[arg(long)]
-    after: Option<String>,
-}
-
-fn money(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(amount) if amount.is_finite() && amount > 0.0 => Ok(amount),
-        _ => Err("a budget is a number above 0".to_owned()),
-    }
 }
 
 pub fn run(context: &mut Context, command: TaskCommand) -> Result<ExitCode, CliError> {
@@ -352,7 +157,8 @@ pub fn run(context: &mut Context, command: TaskCommand) -> Result<ExitCode, CliE
 }
 
 pub fn add(context: &mut Context, args: AddArgs) -> Result<(), CliError> {
-    let description = text::given(args.description, args.file.as_deref())?.unwrap_or_default();
+    let description =
+        text::given(args.fields.description, args.fields.file.as_deref())?.unwrap_or_default();
     if args.title.trim().is_empty() && description.trim().is_empty() {
         return Err(
             CliError::usage("adding a task: neither a title nor a description was given")
@@ -363,17 +169,17 @@ pub fn add(context: &mut Context, args: AddArgs) -> Result<(), CliError> {
         project: args.project,
         title: args.title,
         description,
-        mode: args.mode,
-        priority: args.prio,
-        base: args.base,
-        branch: args.branch,
-        push_mode: args.push,
+        mode: args.fields.mode,
+        priority: args.fields.prio,
+        base: args.fields.base,
+        branch: args.fields.branch,
+        push_mode: args.fields.push,
         review_loop: args.review_loop,
-        subtasks: args.subtask,
-        after: args.after,
-        model: args.model,
-        effort: args.effort,
-        permission_mode: args.permission_mode,
+        subtasks: args.fields.subtask,
+        after: args.fields.after,
+        model: args.fields.model,
+        effort: args.fields.effort,
+        permission_mode: args.fields.permission_mode,
         budget_usd: args.budget,
         draft: args.draft,
     };
@@ -442,22 +248,22 @@ fn edit(context: &mut Context, args: EditArgs) -> Result<(), CliError> {
     let edit = TaskEdit {
         of: args.task,
         title: args.title,
-        description: text::given(args.description, args.file.as_deref())?,
-        mode: args.mode,
-        priority: args.prio,
-        base: args.base,
-        branch: args.branch,
-        push_mode: args.push,
+        description: text::given(args.fields.description, args.fields.file.as_deref())?,
+        mode: args.fields.mode,
+        priority: args.fields.prio,
+        base: args.fields.base,
+        branch: args.fields.branch,
+        push_mode: args.fields.push,
         review_loop: args.review_loop,
         after: if args.after_none {
             Some(Vec::new())
         } else {
-            list(args.after)
+            list(args.fields.after)
         },
-        model: args.model,
-        effort: args.effort,
-        permission_mode: args.permission_mode,
-        subtasks: list(args.subtask),
+        model: args.fields.model,
+        effort: args.fields.effort,
+        permission_mode: args.fields.permission_mode,
+        subtasks: list(args.fields.subtask),
         submit: args.submit,
     };
     let nothing = TaskEdit {
@@ -473,7 +279,7 @@ fn edit(context: &mut Context, args: EditArgs) -> Result<(), CliError> {
     changed(context, Request::TaskEdit(edit))
 }
 
-fn changed(context: &mut Context, request: Request) -> Result<(), CliError> {
+pub fn changed(context: &mut Context, request: Request) -> Result<(), CliError> {
     let task: Task = context.call(request)?;
     if context.ui.json {
         return context.ui.json(&task);

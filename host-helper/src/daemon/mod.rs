@@ -8,6 +8,7 @@ mod needs;
 mod spool;
 mod supervise;
 mod tokens;
+mod upkeep;
 mod watch;
 
 use std::{
@@ -90,6 +91,7 @@ pub fn run(paths: &Paths, config: &Config) -> anyhow::Result<()> {
     logs::start(&paths.logs())
         .with_context(|| format!("writing logs to {}", paths.logs().display()))?;
     tracing::info!(build = claustre_protocol::BUILD, home = %paths.home().display(), "the daemon starts");
+    let ended_in_order = upkeep::ended_in_order(paths);
     let store = Store::open(&paths.store(), uuid::Uuid::new_v4)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -97,10 +99,13 @@ pub fn run(paths: &Paths, config: &Config) -> anyhow::Result<()> {
         .thread_keep_alive(Duration::from_secs(10))
         .build()
         .context("starting the daemon's runtime")?;
-    let result = runtime.block_on(serve(paths, config, &lock, store));
+    let result = runtime.block_on(serve(paths, config, &lock, store, !ended_in_order));
     runtime.shutdown_timeout(LAST_MOMENT);
+    if matches!(result, Ok(End::InOrder)) {
+        upkeep::leave_word(paths);
+    }
     tracing::info!("the daemon ended");
-    result
+    result.map(|_| ())
 }
 
 /// What to do about an error of [`run`], where it is known.
@@ -112,12 +117,21 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
     error.hint().map(str::to_owned)
 }
 
+/// How serving ended.
+enum End {
+    /// The store was closed as it should be.
+    InOrder,
+    /// The store is damaged, or was not closed: the next start looks at it.
+    InDoubt,
+}
+
 async fn serve(
     paths: &Paths,
     config: &Config,
     lock: &DaemonLock,
     store: Store,
-) -> anyhow::Result<()> {
+    is_to_be_checked: bool,
+) -> anyhow::Result<End> {
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
     let host: Arc<dyn Host> = Arc::new(SystemHost);
@@ -137,6 +151,7 @@ async fn serve(
             if let Err(error) = &ended {
                 tracing::error!(%error, "the writer ended");
             }
+            ended.is_ok()
         })?;
 
     // Zellij, whose links ask the engine for what they draw.
@@ -257,6 +272,12 @@ async fn serve(
         stop.clone(),
     ));
     tasks.spawn(supervise::run(engine.clone(), launchers, stop.clone()));
+    tasks.spawn(upkeep::run(
+        engine.clone(),
+        paths.clone(),
+        is_to_be_checked,
+        stop.clone(),
+    ));
     if let Some(registry) = registry {
         let looking = reports.clone();
         tasks.spawn(watch::directory(
@@ -265,7 +286,7 @@ async fn serve(
             stop.clone(),
         ));
     }
-    tasks.spawn(watch_spool(
+    tasks.spawn(spool::watch(
         paths.clone(),
         engine.clone(),
         tokens.clone(),
@@ -362,12 +383,18 @@ async fn serve(
     let threads = tokio::task::spawn_blocking(move || {
         // Each logs how it ended.
         understanding.join().ok();
-        writer.join().ok();
+        writer.join().unwrap_or(false)
     });
-    if tokio::time::timeout(LAST_MOMENT, threads).await.is_err() {
+    let is_closed = tokio::time::timeout(LAST_MOMENT, threads).await;
+    if is_closed.is_err() {
         tracing::warn!("the store was not closed in order; the next start reads its journal");
     }
-    Ok(())
+    let is_closed = matches!(is_closed, Ok(Ok(true)));
+    Ok(if is_closed && engine.live.warning().is_none() {
+        End::InOrder
+    } else {
+        End::InDoubt
+    })
 }
 
 async fn wait_for_the_end(stop: &CancellationToken) -> io::Result<()> {
@@ -424,33 +451,6 @@ async fn forward(engine: Engine, reports: SyncSender<Input>, stop: CancellationT
             Err(broadcast::error::RecvError::Lagged(_)) => hand_in(&reports, Input::Lagged),
             Err(broadcast::error::RecvError::Closed) => return,
         }
-    }
-}
-
-async fn watch_spool(
-    paths: Paths,
-    engine: Engine,
-    tokens: Arc<Tokens>,
-    reports: SyncSender<Input>,
-    stop: CancellationToken,
-) {
-    let (changed, mut news) = channel::channel::<()>(1);
-    let watching = watch::directory(
-        paths.spool(),
-        move || {
-            // One that waits already stands for this one as well.
-            changed.try_send(()).ok();
-        },
-        stop.clone(),
-    );
-    let draining = async {
-        while news.recv().await.is_some() {
-            spool::drain(&paths.spool(), &engine, &tokens, &reports).await;
-        }
-    };
-    tokio::select! {
-        () = watching => {}
-        () = draining => {}
     }
 }
 

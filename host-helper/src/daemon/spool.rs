@@ -4,7 +4,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::mpsc::SyncSender,
+    sync::{Arc, mpsc::SyncSender},
 };
 
 use claustre_protocol::{
@@ -12,10 +12,16 @@ use claustre_protocol::{
     rpc::Call,
 };
 
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
 use super::tokens::Tokens;
-use crate::engine::{
-    Engine,
-    reports::{self, Input},
+use crate::{
+    engine::{
+        Engine,
+        reports::{self, Input},
+    },
+    paths::Paths,
 };
 
 /// Hands in everything that lies in the spool.
@@ -47,6 +53,34 @@ pub async fn drain(directory: &Path, engine: &Engine, tokens: &Tokens, inputs: &
         if all_stored && let Err(error) = fs::remove_file(&path) {
             tracing::warn!(%error, path = %path.display(), "removing a spooled file");
         }
+    }
+}
+
+/// Hands in what comes to lie there from now on, until cancelled.
+pub async fn watch(
+    paths: Paths,
+    engine: Engine,
+    tokens: Arc<Tokens>,
+    inputs: SyncSender<Input>,
+    stop: CancellationToken,
+) {
+    let (changed, mut news) = mpsc::channel::<()>(1);
+    let watching = super::watch::directory(
+        paths.spool(),
+        move || {
+            // One that waits already stands for this one as well.
+            changed.try_send(()).ok();
+        },
+        stop.clone(),
+    );
+    let draining = async {
+        while news.recv().await.is_some() {
+            drain(&paths.spool(), &engine, &tokens, &inputs).await;
+        }
+    };
+    tokio::select! {
+        () = watching => {}
+        () = draining => {}
     }
 }
 

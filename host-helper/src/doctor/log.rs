@@ -5,17 +5,20 @@ use std::{fs, time::Instant};
 use claustre_protocol::{
     ids::MachineId,
     request::{DaemonStatus, Nothing, ReplayReport, Request},
+    time::Timestamp,
 };
 
 use super::{Finding, home::size};
 use crate::{
     client::{Client, is_held},
     paths::Paths,
-    store::{self, Reader, StoreError},
+    store::{self, Reader, StoreError, copies},
 };
 
 /// A write-ahead log this large is not being folded into the store, in bytes.
 const JOURNAL_LARGE: u64 = 256 * 1024 * 1024;
+/// Days after which an automatic copy should have been followed by another.
+const LATE: i64 = 3;
 
 pub(super) fn sqlite() -> Finding {
     let version = store::sqlite_version();
@@ -42,8 +45,41 @@ pub(super) fn store(paths: &Paths) -> Finding {
             error.to_string(),
             error
                 .hint()
-                .unwrap_or("keep the file, and bring a copy back from the backups beside it"),
+                .map_or_else(|| bring_back(paths), str::to_owned),
         ),
+    }
+}
+
+fn bring_back(paths: &Paths) -> String {
+    copies::bring_back(&paths.store(), &paths.backups())
+}
+
+/// The copies that the daemon makes by itself: does the newest lag behind what was written since?
+pub(super) fn backups(paths: &Paths) -> Finding {
+    let check = "backups";
+    let kept = copies::all(&paths.backups());
+    let Some(newest) = kept.first() else {
+        return Finding::ok(
+            check,
+            "none yet; the daemon makes one a day, and keeps a week's",
+        );
+    };
+    let written = [paths.store(), paths.store().with_extension("db-wal")]
+        .iter()
+        .filter_map(|path| fs::metadata(path).ok()?.modified().ok())
+        .max()
+        .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+        .and_then(|since| i64::try_from(since.as_millis()).ok())
+        .map_or(newest.at, Timestamp::from_millis);
+    let detail = format!("{} kept, the newest of {}", kept.len(), newest.at);
+    if written.millis_since(newest.at) > LATE * copies::EVERY_MILLIS {
+        Finding::warn(
+            check,
+            detail,
+            "claustre backup makes one now; the daemon's log says why it made none",
+        )
+    } else {
+        Finding::ok(check, detail)
     }
 }
 
@@ -58,7 +94,7 @@ fn look_at_store(paths: &Paths) -> Result<Finding, StoreError> {
         return Ok(Finding::fail(
             check,
             format!("{}: {first}", path.display()),
-            "keep the file, and bring a copy back from the backups beside it",
+            bring_back(paths),
         ));
     }
     let chain = reader.verify_chain()?;
@@ -142,5 +178,39 @@ fn projections(client: &mut Client) -> Finding {
             ),
         },
         Err(error) => Finding::fail(check, error.to_string(), "claustre replay"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Verdict;
+
+    #[test]
+    fn a_copy_that_lags_days_behind_the_store_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = Paths::at(directory.path()).unwrap();
+        fs::create_dir(paths.backups()).unwrap();
+        let copy = |day: &str| {
+            let name = format!("automatic-{day}T03-00-00.000Z.db");
+            fs::write(paths.backups().join(name), "").unwrap();
+        };
+        let written = |day: &str| {
+            let at = Timestamp::parse_rfc3339(&format!("{day}T05:00:00Z")).unwrap();
+            let at = std::time::UNIX_EPOCH
+                + std::time::Duration::from_millis(at.millis().unsigned_abs());
+            let store = fs::File::create(paths.store()).unwrap();
+            store.set_modified(at).unwrap();
+        };
+        written("2026-11-20");
+        assert_eq!(backups(&paths).verdict, Verdict::Ok, "none yet");
+        copy("2026-11-18");
+        assert_eq!(backups(&paths).verdict, Verdict::Ok);
+        written("2026-11-22");
+        let late = backups(&paths);
+        assert_eq!(late.verdict, Verdict::Warn, "{late:?}");
+        copy("2026-11-21");
+        let ok = backups(&paths);
+        assert_eq!(ok.detail, "2 kept, the newest of 2026-11-21T03:00:00.000Z");
     }
 }

@@ -83,6 +83,7 @@ pub fn examine(paths: &Paths) -> Vec<Finding> {
         configuration(paths, &loaded),
         log::sqlite(),
         log::store(paths),
+        log::backups(paths),
     ];
     findings.extend(log::daemon(paths));
     findings.push(home::spool(&paths.spool()));
@@ -91,7 +92,7 @@ pub fn examine(paths: &Paths) -> Vec<Finding> {
     let config = loaded.map_or_else(|_| Config::default(), |loaded| loaded.config);
     findings.push(programs::git());
     findings.push(programs::zellij());
-    findings.push(programs::zellij_setup(paths));
+    findings.extend(programs::zellij_setup(paths, &config));
     findings.extend(programs::claude(paths, &config));
     findings
 }
@@ -148,23 +149,27 @@ pub fn mend(paths: &Paths) -> Vec<String> {
             }
         }
     }
-    done.extend(remove_dead_socket(paths));
+    done.extend(remove_dead_sockets(paths));
     done.extend(hand_in_reports(paths));
     done
 }
 
-/// The socket of a daemon that was killed: nobody holds the lock, so nobody listens.
-fn remove_dead_socket(paths: &Paths) -> Option<String> {
-    let socket = paths.daemon_socket();
-    let is_socket = fs::symlink_metadata(&socket).is_ok_and(|found| found.file_type().is_socket());
-    if !is_socket || is_held(&paths.daemon_lock()) {
-        return None;
+/// The sockets of a daemon that was killed: nobody holds the lock, so nobody listens.
+fn remove_dead_sockets(paths: &Paths) -> Vec<String> {
+    if is_held(&paths.daemon_lock()) {
+        return Vec::new();
     }
-    match fs::remove_file(&socket) {
-        Ok(()) => Some(format!("removed the dead socket {}", socket.display())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => Some(format!("could not remove {}: {error}", socket.display())),
-    }
+    [paths.daemon_socket(), paths.mcp_socket()]
+        .into_iter()
+        .filter(|socket| {
+            fs::symlink_metadata(socket).is_ok_and(|found| found.file_type().is_socket())
+        })
+        .filter_map(|socket| match fs::remove_file(&socket) {
+            Ok(()) => Some(format!("removed the dead socket {}", socket.display())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => Some(format!("could not remove {}: {error}", socket.display())),
+        })
+        .collect()
 }
 
 /// A daemon that starts takes in what waits in the spool.
@@ -204,17 +209,21 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_socket_goes_and_a_living_one_stays() {
+    fn dead_sockets_go_and_living_ones_stay() {
         let directory = tempfile::tempdir().unwrap();
         let paths = Paths::at(directory.path()).unwrap();
         fs::create_dir(paths.run()).unwrap();
-        drop(std::os::unix::net::UnixListener::bind(paths.daemon_socket()).unwrap());
+        let sockets = [paths.daemon_socket(), paths.mcp_socket()];
+        for socket in &sockets {
+            drop(std::os::unix::net::UnixListener::bind(socket).unwrap());
+        }
         let lock = fs::File::create(paths.daemon_lock()).unwrap();
         lock.lock().unwrap();
-        assert_eq!(remove_dead_socket(&paths), None);
+        assert_eq!(remove_dead_sockets(&paths), [""; 0]);
         drop(lock);
-        assert!(remove_dead_socket(&paths).unwrap().starts_with("removed"));
-        assert!(!paths.daemon_socket().exists());
+        let done = remove_dead_sockets(&paths);
+        assert_eq!(done.len(), 2, "{done:?}");
+        assert!(sockets.iter().all(|socket| !socket.exists()));
     }
 
     #[test]

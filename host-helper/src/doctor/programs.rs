@@ -19,6 +19,8 @@ use crate::{
     },
     config::Config,
     paths::Paths,
+    plugin_wasm,
+    setup::{self, Targets},
     store::Reader,
 };
 
@@ -71,18 +73,45 @@ pub(super) fn zellij() -> Finding {
     }
 }
 
-/// Whether `claustre setup` was run.
-pub(super) fn zellij_setup(paths: &Paths) -> Finding {
+/// Whether Zellij has all that `claustre setup` writes.
+pub(super) fn zellij_setup(paths: &Paths, config: &Config) -> Vec<Finding> {
     let check = "zellij setup";
-    let layout = paths.zellij().join("claustre.kdl");
-    if layout.exists() {
-        Finding::ok(check, layout.display().to_string())
-    } else {
-        Finding::warn(
+    let targets = match setup::targets(paths, &config.zellij.key) {
+        Ok(targets) => targets,
+        Err(error) => {
+            let hint = error
+                .hint()
+                .unwrap_or_else(|| "zellij setup --check says where its files are".to_owned());
+            return vec![Finding::warn(check, error.to_string(), hint)];
+        }
+    };
+    in_place(&targets, plugin_wasm::bytes())
+}
+
+fn in_place(targets: &Targets, plugin: Option<&[u8]>) -> Vec<Finding> {
+    let check = "zellij setup";
+    match setup::check::missing(targets, plugin) {
+        Ok(missing) if missing.is_empty() => vec![Finding::ok(
+            check,
+            format!(
+                "{} shows the dashboard, plugin {}",
+                targets.key,
+                plugin.map(setup::check::hash_of).unwrap_or_default()
+            ),
+        )],
+        Ok(_) if !setup::check::was_set_up(targets) => vec![Finding::warn(
             check,
             "the dashboard is not in Zellij yet",
             "claustre setup shows what it writes, and asks",
-        )
+        )],
+        Ok(missing) => missing
+            .into_iter()
+            .map(|part| Finding::warn(check, part, "claustre setup"))
+            .collect(),
+        Err(error) => {
+            let hint = error.hint().unwrap_or_else(|| "claustre setup".to_owned());
+            vec![Finding::warn(check, error.to_string(), hint)]
+        }
     }
 }
 

@@ -46,10 +46,21 @@ pub struct Allowances {
     pub seven_day: Option<UsageWindow>,
 }
 
+/// Something everybody must know, until the daemon ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// What, and what to do about it; one line.
+    pub text: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
 #[derive(Default)]
 struct Inner {
     sessions: HashMap<SessionId, LiveSession>,
     allowances: Allowances,
+    /// Something that is wrong with all of it, not with one session.
+    warning: Option<Warning>,
     /// Changed since a reader last took them.
     changed: std::collections::BTreeSet<SessionId>,
 }
@@ -119,6 +130,23 @@ impl Live {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .allowances
+    }
+
+    /// Tells everybody of something that is wrong.
+    pub fn warn(&self, text: String, since: Timestamp) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.warning = Some(Warning { text, since });
+        drop(inner);
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    /// What everybody must know.
+    pub fn warning(&self) -> Option<Warning> {
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .warning
+            .clone()
     }
 
     /// The sessions that changed since the last call.

@@ -12,10 +12,7 @@ pub mod recount;
 pub mod reports;
 pub mod writer;
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use claustre_domain::{command::Command, event::Recorded};
 use claustre_protocol::{
@@ -163,19 +160,6 @@ impl Engine {
     pub async fn end(&self) {
         // One that has ended already needs no telling.
         self.work.send(Work::End).await.ok();
-    }
-
-    /// Copies the store.
-    ///
-    /// # Errors
-    /// The copy cannot be written.
-    pub async fn backup(&self, to: PathBuf) -> Result<(), Fault> {
-        let (reply, answer) = oneshot::channel();
-        self.work
-            .send(Work::Backup(to, reply))
-            .await
-            .map_err(|_| writer_ended())?;
-        answer.await.map_err(|_| writer_ended())?
     }
 
     /// Hands an order to the writer from a thread that may block.

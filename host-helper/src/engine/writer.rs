@@ -60,8 +60,6 @@ pub enum Work {
     Flush(Vec<LiveRow>),
     /// End in order, after what was handed in before.
     End,
-    /// Copy the store.
-    Backup(std::path::PathBuf, oneshot::Sender<Result<(), Fault>>),
 }
 
 /// What an order came to.
@@ -152,9 +150,6 @@ fn serve(store: &mut Store, work: Work) {
             reply
                 .send(store.replay(ReplayMode::Compare).map_err(store_fault))
                 .ok();
-        }
-        Work::Backup(to, reply) => {
-            reply.send(store.backup(&to).map_err(store_fault)).ok();
         }
     }
 }

@@ -116,7 +116,7 @@ impl Drawing<'_> {
                 EntityRef::Ask(_) | EntityRef::Message(_) => {}
             }
         }
-        let mut update = self.empty(!touched.is_empty())?;
+        let mut update = self.empty(!touched.is_empty() || self.live.warning().is_some())?;
         for id in projects {
             match self.reader.project(id)? {
                 Some(project) if project.exists() => {
@@ -165,6 +165,7 @@ impl Drawing<'_> {
             })
             .count();
         let allowances = self.live.allowances();
+        let warning = self.live.warning();
         Ok(DashboardUpdate {
             reset: false,
             more: false,
@@ -177,10 +178,10 @@ impl Drawing<'_> {
                 queue_capacity: self.capacity,
                 five_hour: allowances.five_hour,
                 seven_day: allowances.seven_day,
-                warning: String::new(),
+                warning: warning.map(|warning| warning.text).unwrap_or_default(),
             }),
             inbox: if with_inbox {
-                Some(inbox_items(self.reader, None)?)
+                Some(inbox_items(self.reader, self.live, None)?)
             } else {
                 None
             },
@@ -348,5 +349,41 @@ impl Drawing<'_> {
             }
         }
         Ok(task.pr_url.value())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::store::Store;
+
+    #[test]
+    fn what_is_wrong_with_all_of_it_is_in_the_head_line_and_first_in_the_inbox() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("claustre.db"), Uuid::new_v4).unwrap();
+        let reader = store.reader().unwrap();
+        let live = Live::default();
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let drawing = Drawing {
+            reader: &reader,
+            live: &live,
+            machine: store.machine(),
+            host: "desk",
+            capacity: 4,
+            now,
+            position: 0,
+        };
+        let well = drawing.changes(&[], &[]).unwrap();
+        assert_eq!(well.header.unwrap().warning, "");
+        assert_eq!(well.inbox, None, "nothing happened");
+        let mut told = live.watch();
+        live.warn("the store is damaged".into(), now);
+        assert!(told.has_changed().unwrap(), "it is drawn at once");
+        told.mark_unchanged();
+        let update = drawing.changes(&[], &[]).unwrap();
+        assert_eq!(update.header.unwrap().warning, "the store is damaged");
+        assert_eq!(update.inbox.unwrap()[0].detail, "the store is damaged");
     }
 }

@@ -84,22 +84,53 @@ pub fn without_claustre(text: &str, targets: &Targets) -> Result<String, SetupEr
 }
 
 fn is_complete(document: &KdlDocument, targets: &Targets) -> bool {
+    faults(document, targets).is_empty()
+}
+
+/// What of ours is missing or otherwise than it is written, one each, in words that go behind the file's name.
+pub(super) fn faults(document: &KdlDocument, targets: &Targets) -> Vec<String> {
     let child = |parent: &str, name: &str| document.get(parent)?.children()?.get(name).cloned();
-    let alias = child("plugins", ALIAS).is_some_and(|node| {
-        let location = node
-            .get("location")
-            .and_then(|entry| entry.value().as_string());
-        let helper = node
-            .children()
-            .and_then(|children| children.get_arg("helper"))
-            .and_then(|value| value.as_string());
-        location == Some(format!("file:{}", targets.plugin.display()).as_str())
-            && helper == Some(targets.helper.display().to_string().as_str())
-    });
-    let bound = document
+    let mut faults = Vec::new();
+    match child("plugins", ALIAS) {
+        None => faults.push(format!("has no plugin {ALIAS}")),
+        Some(node) => {
+            let location = node
+                .get("location")
+                .and_then(|entry| entry.value().as_string())
+                .unwrap_or_default();
+            let wanted = format!("file:{}", targets.plugin.display());
+            if location != wanted {
+                faults.push(format!(
+                    "has the plugin {ALIAS} at {location}, not {wanted}"
+                ));
+            }
+            let helper = node
+                .children()
+                .and_then(|children| children.get_arg("helper"))
+                .and_then(|value| value.as_string())
+                .unwrap_or_default();
+            let wanted = targets.helper.display().to_string();
+            if helper != wanted {
+                faults.push(format!("has the plugin call {helper}, not {wanted}"));
+            }
+        }
+    }
+    if child("load_plugins", ALIAS).is_none() {
+        faults.push(format!("does not start {ALIAS} in load_plugins"));
+    }
+    let bindings = document
         .get("keybinds")
-        .is_some_and(|node| bindings(node, &targets.key).into_iter().any(is_ours));
-    alias && child("load_plugins", ALIAS).is_some() && bound
+        .map(|node| bindings(node, &targets.key))
+        .unwrap_or_default();
+    if bindings.is_empty() {
+        faults.push(format!("binds no key to the dashboard ({})", targets.key));
+    } else if !bindings.into_iter().any(is_ours) {
+        faults.push(format!(
+            "binds {} to something else than the dashboard",
+            targets.key
+        ));
+    }
+    faults
 }
 
 /// Takes our nodes out, wherever they are.

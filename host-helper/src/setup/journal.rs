@@ -96,7 +96,8 @@ impl Journal {
     }
 }
 
-fn hash(bytes: &[u8]) -> String {
+/// SHA-256, hexadecimal.
+pub(super) fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()
         .map(|byte| format!("{byte:02x}"))

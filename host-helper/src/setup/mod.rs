@@ -5,11 +5,13 @@
 //! |---|---|
 //! | [`config`] | our nodes in the user's `config.kdl`, in and out |
 //! | [`permissions`] | the plugin's entry in `permissions.kdl` |
+//! | [`check`] | what of it is in place |
 //! | [`journal`] | what was written, so that it can be taken back |
 //!
 //! It works while Zellij runs: permissions are read afresh at every request. A server that runs already keeps its key bindings
 //! and its plugins, so the key works in sessions that start from now on.
 
+pub mod check;
 pub mod config;
 pub mod journal;
 pub mod permissions;
@@ -156,6 +158,10 @@ impl SetupError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
+            // It ran, and said what it does not like: nearly always its configuration.
+            Self::Zellij(ZellijError::Call(_) | ZellijError::Answer { .. }) => {
+                Some("mend Zellij's configuration until `zellij setup --check` is content".into())
+            }
             Self::Zellij(_) => Some("cargo xtask install puts a Zellij beside claustre".into()),
             Self::NoPlugin => Some("cargo xtask install".into()),
             Self::Unreadable { .. } => {

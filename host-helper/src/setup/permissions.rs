@@ -60,15 +60,17 @@ fn without(text: &str, targets: &Targets) -> Result<KdlDocument, SetupError> {
 }
 
 fn holds(document: &KdlDocument, targets: &Targets) -> bool {
+    withheld(document, targets).is_empty()
+}
+
+/// What the plugin asks for and the file does not let it do.
+pub(super) fn withheld(document: &KdlDocument, targets: &Targets) -> Vec<&'static str> {
     let plugin = targets.plugin.display().to_string();
-    document
-        .get(&plugin)
-        .and_then(KdlNode::children)
-        .is_some_and(|children| {
-            PERMISSIONS
-                .iter()
-                .all(|permission| children.get(permission).is_some())
-        })
+    let granted = document.get(&plugin).and_then(KdlNode::children);
+    PERMISSIONS
+        .into_iter()
+        .filter(|permission| granted.is_none_or(|granted| granted.get(permission).is_none()))
+        .collect()
 }
 
 fn quoted(name: &str) -> KdlIdentifier {

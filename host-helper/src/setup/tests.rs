@@ -1,8 +1,8 @@
 use super::*;
 
-const WASM: &[u8] = b"\0asm\x01\0\0\0";
+pub(super) const WASM: &[u8] = b"\0asm\x01\0\0\0";
 
-fn targets(directory: &Path) -> Targets {
+pub(super) fn targets(directory: &Path) -> Targets {
     Targets {
         plugin: directory.join("home/zellij/claustre.wasm"),
         helper: PathBuf::from("/opt/a \"b\"/claustre"),
@@ -14,7 +14,7 @@ fn targets(directory: &Path) -> Targets {
     }
 }
 
-fn write(path: &Path, text: &str) {
+pub(super) fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
 }

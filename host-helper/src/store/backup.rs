@@ -8,7 +8,39 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::StoreError;
+use super::{StoreError, open};
+
+/// Writes a compact copy of the store to a path where no file is yet, with a connection of its own: whoever writes goes on meanwhile.
+///
+/// # Errors
+/// There is a file, or it cannot be written.
+pub fn copy(store: &Path, to: &Path) -> Result<(), StoreError> {
+    copy_to(&open::for_copying(store)?, to)
+}
+
+/// Reads a copy through.
+pub(super) fn check_copy(path: &Path) -> Result<(), StoreError> {
+    let connection = open::for_reading(path)?;
+    let said: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(StoreError::doing("checking the copy"))?;
+    if said == "ok" {
+        Ok(())
+    } else {
+        Err(StoreError::Unreadable {
+            what: "a copy".into(),
+            why: said,
+        })
+    }
+}
+
+/// Has the disk keep a file and its name.
+pub(super) fn keep(path: &Path) -> Result<(), StoreError> {
+    let keep = |path: &Path| fs::File::open(path).and_then(|file| file.sync_all());
+    keep(path)
+        .and_then(|()| keep(path.parent().unwrap_or(Path::new("."))))
+        .map_err(StoreError::with("keeping the copy", path))
+}
 
 /// Writes a copy to a path where no file is yet.
 pub(super) fn copy_to(connection: &Connection, to: &Path) -> Result<(), StoreError> {

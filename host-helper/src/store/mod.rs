@@ -6,6 +6,7 @@
 mod backup;
 mod chain;
 mod codec;
+pub mod copies;
 mod entities;
 mod error;
 mod filesystem;
@@ -30,6 +31,7 @@ use claustre_protocol::{ids::MachineId, time::Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
+pub use backup::copy;
 pub use chain::{ChainBreak, ChainReport};
 pub use codec::{Decoded, Hash, RawEvent};
 pub use error::StoreError;
@@ -128,14 +130,6 @@ impl Store {
     /// SQLite refuses.
     pub fn reader(&self) -> Result<Reader, StoreError> {
         Reader::open(&self.path, self.machine)
-    }
-
-    /// Writes a compact copy to a path where no file is yet.
-    ///
-    /// # Errors
-    /// There is a file, or it cannot be written.
-    pub fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        backup::copy_to(&self.connection, to)
     }
 
     /// Moves the write-ahead log into the store's file: before an orderly end, and when idle.

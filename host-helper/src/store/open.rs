@@ -70,6 +70,19 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection, StoreError> {
 
 /// A connection that only reads.
 pub(super) fn for_reading(path: &Path) -> Result<Connection, StoreError> {
+    let connection = for_copying(path)?;
+    connection
+        .pragma_update(None, "query_only", true)
+        .map_err(StoreError::doing(format!(
+            "opening the store {} for reading",
+            path.display()
+        )))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+/// A connection that cannot write the store, but another file made from it.
+pub(super) fn for_copying(path: &Path) -> Result<Connection, StoreError> {
     let doing = || format!("opening the store {} for reading", path.display());
     let connection = Connection::open_with_flags(
         path,
@@ -78,8 +91,6 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection, StoreError> {
     .map_err(StoreError::doing(doing()))?;
     connection
         .busy_timeout(BUSY_TIMEOUT)
-        .and_then(|()| connection.pragma_update(None, "query_only", true))
         .map_err(StoreError::doing(doing()))?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }

@@ -295,3 +295,21 @@ fn a_story_is_read_back_from_every_side() {
     assert_eq!(report.unknown, 0);
     assert_eq!(bench.reader().verify_chain().unwrap().breaks, []);
 }
+
+#[test]
+fn a_beginning_that_fits_several_finds_all_of_them_and_a_longer_one_only_its_own() {
+    let mut bench = Bench::new();
+    let shop = bench.project("shop");
+    let ids =
+        [0x1f3a_9c02_u128 << 96, 0x1f3a_9c0b << 96].map(|id| TaskId::new(Uuid::from_u128(id)));
+    for id in ids {
+        bench.run(Command::Task(TaskCommand::Create(Box::new(new_task(
+            id, shop, "Fix",
+        )))));
+    }
+    let reader = bench.reader();
+    assert_eq!(reader.resolve_task("1f3a").unwrap(), ids);
+    assert_eq!(reader.resolve_task("1F3A-9C0").unwrap(), ids);
+    assert_eq!(reader.resolve_task("1f3a9c0b").unwrap(), ids[1..]);
+    assert_eq!(reader.resolve_task("1f3").unwrap(), [], "too short");
+}

@@ -110,6 +110,82 @@ fn things_are_found_by_id_beginning_and_name_and_what_is_ambiguous_is_asked_back
 }
 
 #[test]
+fn a_beginning_that_fits_two_is_refused_with_both_named() {
+    let env = TestEnv::new();
+    env.git_repo("shop");
+    env.claustre_in(
+        &env.home().join("code"),
+        &["project", "add", "shop", "shop"],
+    )
+    .success();
+    env.claustre(&["daemon", "stop"]).success();
+    // Ids are made at random, so these two are written where the daemon finds them.
+    let title = |number: u32| format!("Task {number}");
+    let ids = two_tasks_with_one_beginning(&env, title);
+    let shown = |name: &str| env.claustre(&["task", "show", name, "--json"]);
+    let both = shown("1f3a");
+    assert_eq!(both.code, Some(1), "{}", both.snapshot());
+    assert!(
+        both.stderr.contains("'1f3a' names 2 tasks"),
+        "{}",
+        both.stderr
+    );
+    let hint = "hint: use one of the ids: 1f3a9c02 (Task 1), 1f3a9c0b (Task 2)";
+    assert!(both.stderr.contains(hint), "{}", both.stderr);
+    let deleted = env.claustre(&["task", "delete", "1f3a", "--yes"]);
+    assert_eq!(deleted.code, Some(1), "{}", deleted.snapshot());
+    assert_eq!(shown("1f3a9c0b").json()["task"]["title"], title(2));
+    assert_eq!(shown(&ids[0]).json()["task"]["title"], title(1));
+}
+
+/// Writes two tasks of the only project into the store of an environment without a daemon; returns their ids.
+fn two_tasks_with_one_beginning(env: &TestEnv, title: impl Fn(u32) -> String) -> [String; 2] {
+    use claustre_domain::{
+        Context,
+        command::{Command, CreateTask, TaskCommand},
+        decide,
+    };
+    use claustre_protocol::{
+        ids::TaskId,
+        status::{Mode, Priority, PushMode},
+        time::Timestamp,
+    };
+    let path = env.claustre_home().join("claustre.db");
+    let mut store = claustre::store::Store::open(&path, uuid::Uuid::new_v4).unwrap();
+    let project = store.reader().unwrap().projects().unwrap()[0].id;
+    let now = Timestamp::from_millis(chrono::Utc::now().timestamp_millis());
+    [(1, 0x1f3a_9c02_u128), (2, 0x1f3a_9c0b)].map(|(number, beginning)| {
+        let task = TaskId::new(uuid::Uuid::from_u128(beginning << 96));
+        let create = CreateTask {
+            task,
+            project,
+            title: title(number),
+            description: String::new(),
+            draft: false,
+            mode: Mode::Supervised,
+            priority: Priority::default(),
+            base: None,
+            branch: None,
+            push_mode: PushMode::Pr,
+            review_loop: false,
+            depends_on: Vec::new(),
+            model: None,
+            effort: None,
+            permission_mode: None,
+            budget_usd: None,
+            subtasks: Vec::new(),
+        };
+        let mut change = store.begin(now).unwrap();
+        let command = Command::Task(TaskCommand::Create(Box::new(create)));
+        for event in decide(&change, &command, Context { now }).unwrap() {
+            change.append(event, "test", None).unwrap();
+        }
+        change.commit().unwrap();
+        task.to_string()
+    })
+}
+
+#[test]
 fn arguments_that_are_not_text_are_refused() {
     use std::os::unix::ffi::OsStrExt;
     let env = TestEnv::new();

@@ -4,3 +4,4 @@ mod disk;
 mod hooks;
 mod protocol;
 mod single;
+mod upkeep;

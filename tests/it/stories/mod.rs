@@ -4,6 +4,7 @@ mod dashboard;
 mod demo;
 mod hooks;
 mod killed_and_resumed;
+mod pull_request;
 mod real_client;
 mod support;
 mod task_life;

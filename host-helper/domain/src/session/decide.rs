@@ -14,7 +14,7 @@ use crate::{
     event::{AskOutcome, Event, SessionOpened, UsageTotals},
     project::Project,
     rejection::Rejection,
-    task::{Task, move_to},
+    task::{Task, move_to, pull_request},
 };
 
 /// Says what a command about a session changes, or why it may not.
@@ -242,6 +242,11 @@ fn report(
                 status_change(known, *status, *reason, *source, *since, detail.clone());
             if !events.is_empty() && *status == ClaudeStatus::Working {
                 events.extend(task_goes_on(world, known));
+            }
+            if !events.is_empty()
+                && let Some(task) = task_of(world, known)
+            {
+                events.extend(pull_request::after_turn(&task, known, *status, *reason));
             }
             events
         })),

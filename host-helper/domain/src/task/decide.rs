@@ -5,10 +5,10 @@ use claustre_protocol::{
     status::{LogLevel, ProjectStatus, Reason, TaskStatus, Word},
 };
 
-use super::{Task, edit, may_move, move_to};
+use super::{Task, edit, may_move, move_to, pull_request};
 use crate::{
     Context,
-    command::{CreateTask, OpenSession, PullRequestState, TaskCommand},
+    command::{CreateTask, OpenSession, TaskCommand},
     entity::World,
     event::{Event, TaskCreated, TaskEdited},
     project,
@@ -145,50 +145,9 @@ pub fn decide(
             ));
             Ok(events)
         }
-        TaskCommand::ReportPullRequest { task, url } => {
-            let known = existing(world, "noting the pull request", *task)?;
-            let mut events = Vec::new();
-            if known.pr_url.get() != Some(url) {
-                events.push(Event::TaskPullRequestSeen {
-                    task: *task,
-                    url: url.clone(),
-                    edit_no: known.pr_url.next_edit(),
-                });
-            }
-            if known.status_now() == TaskStatus::Working {
-                events.extend(move_to(&known, TaskStatus::InReview, None));
-            }
-            Ok(events)
-        }
+        TaskCommand::ReportPullRequest { task, url } => pull_request::seen(world, *task, url),
         TaskCommand::ReportPullRequestState { task, state } => {
-            let known = existing(world, "noting the state of the pull request", *task)?;
-            let waits_for_person = matches!(
-                known.status_now(),
-                TaskStatus::InReview | TaskStatus::Conflict | TaskStatus::CiFailed
-            );
-            if !waits_for_person {
-                return Ok(Vec::new());
-            }
-            let (to, reason) = match state {
-                PullRequestState::Clear => (TaskStatus::InReview, None),
-                PullRequestState::Conflict => (
-                    TaskStatus::Conflict,
-                    Some("conflicts with its base".to_owned()),
-                ),
-                PullRequestState::CiFailed => {
-                    (TaskStatus::CiFailed, Some("a check failed".to_owned()))
-                }
-                PullRequestState::Merged => (TaskStatus::Done, Some("merged".to_owned())),
-            };
-            let mut events = moved(&known, to, reason);
-            if to == TaskStatus::Done && !events.is_empty() {
-                events.extend(close_active_session(
-                    world,
-                    &known,
-                    "its pull request was merged",
-                ));
-            }
-            Ok(events)
+            pull_request::state(world, *task, *state)
         }
         TaskCommand::ReportPushed { task } => {
             let known = existing(world, "noting the push", *task)?;
@@ -491,7 +450,7 @@ fn block_dependents(world: &dyn World, task: &Task) -> Vec<Event> {
 }
 
 /// Ends the assignment and closes the session, where one is open.
-fn close_active_session(world: &dyn World, task: &Task, why: &str) -> Vec<Event> {
+pub(super) fn close_active_session(world: &dyn World, task: &Task, why: &str) -> Vec<Event> {
     let Some(session) = task.active_session().and_then(|id| world.session(id)) else {
         return Vec::new();
     };

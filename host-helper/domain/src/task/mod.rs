@@ -4,6 +4,7 @@ mod decide;
 mod edit;
 mod evolve;
 pub mod prompt;
+pub(crate) mod pull_request;
 mod react;
 mod transition;
 

@@ -105,6 +105,26 @@ impl Board {
         self
     }
 
+    /// The session's status as a hook tells it.
+    fn session_is(&mut self, status: ClaudeStatus) {
+        let (session, since) = (self.session, self.world.now);
+        self.report(SessionCommand::ReportStatus {
+            session,
+            status,
+            reason: None,
+            source: Source::Hook,
+            since,
+            detail: String::new(),
+        });
+    }
+
+    fn see_pull_request(&mut self) {
+        self.go(TaskCommand::ReportPullRequest {
+            task: self.task,
+            url: "https://example.invalid/1".into(),
+        });
+    }
+
     fn status(&self) -> S {
         self.world.status(self.task)
     }
@@ -140,10 +160,8 @@ impl Board {
                 self.go(TaskCommand::MarkDone { task });
             }
             S::InReview | S::Conflict | S::CiFailed => {
-                self.go(TaskCommand::ReportPullRequest {
-                    task,
-                    url: "https://example.invalid/1".into(),
-                });
+                self.session_is(ClaudeStatus::Idle);
+                self.see_pull_request();
                 if wanted == S::Conflict {
                     self.go(pull_request(PullRequestState::Conflict));
                 }
@@ -195,10 +213,13 @@ fn check(from: S, by: By, to: S) {
     let command = match by {
         By::Submit => Command::Task(TaskCommand::Submit { task }),
         By::Launch => Command::Task(board.launch_of(task, session)),
-        By::PullRequest => Command::Task(TaskCommand::ReportPullRequest {
-            task,
-            url: "https://example.invalid/2".into(),
-        }),
+        By::PullRequest => {
+            board.session_is(ClaudeStatus::Idle);
+            Command::Task(TaskCommand::ReportPullRequest {
+                task,
+                url: "https://example.invalid/2".into(),
+            })
+        }
         By::Finished => Command::Task(TaskCommand::ReportFinished {
             task,
             session,
@@ -284,6 +305,53 @@ fn a_pending_task_is_worked_on_once_it_is_launched() {
 fn work_is_reviewed_once_a_pull_request_is_seen_or_the_agent_says_so() {
     check(S::Working, By::PullRequest, S::InReview);
     check(S::Working, By::Finished, S::InReview);
+}
+
+#[test]
+fn a_pull_request_takes_work_to_review_when_the_turn_ends_and_not_before() {
+    let mut board = Board::new();
+    board.bring_to(S::Working);
+    board.session_is(ClaudeStatus::Working);
+    board.see_pull_request();
+    assert_eq!(board.status(), S::Working, "the turn goes on");
+    board.session_is(ClaudeStatus::WaitingForInput);
+    assert_eq!(board.status(), S::Working, "it asks something");
+    board.session_is(ClaudeStatus::Idle);
+    assert_eq!(board.status(), S::InReview);
+    board.see_pull_request();
+    assert_eq!(board.status(), S::InReview, "seen again");
+
+    // Sent back it works on, and comes to review again with the same pull request.
+    let message = MessageId::new(board.world.mint());
+    board.go(TaskCommand::SendBack {
+        task: board.task,
+        message,
+        feedback: "add a test".into(),
+    });
+    board.session_is(ClaudeStatus::Starting);
+    board.session_is(ClaudeStatus::Idle);
+    assert_eq!(board.status(), S::Working, "it has not seen the feedback");
+    let session = board.session;
+    board.report(SessionCommand::ReportPromptTaken {
+        session,
+        message: Some(message),
+        since: board.world.now,
+    });
+    board.session_is(ClaudeStatus::Idle);
+    assert_eq!(board.status(), S::InReview);
+}
+
+#[test]
+fn a_pull_request_of_pushed_work_is_only_noted() {
+    let mut board = Board::with(|create| create.push_mode = PushMode::Push);
+    board.bring_to(S::Working);
+    board.session_is(ClaudeStatus::Working);
+    board.see_pull_request();
+    board.session_is(ClaudeStatus::Idle);
+    board.see_pull_request();
+    assert_eq!(board.status(), S::Working);
+    let task = board.world.task(board.task).unwrap();
+    assert!(task.pr_url.get().is_some());
 }
 
 #[test]
@@ -604,10 +672,13 @@ fn sending_back_queues_the_feedback_and_needs_an_open_session() {
     board.go(back.clone());
     assert!(board.world.session_now(session).queued.contains(message));
     assert!(board.refused(back.clone()).contains("it is working"));
-    board.go(TaskCommand::ReportPullRequest {
-        task,
-        url: "https://example.invalid/1".into(),
+    board.report(SessionCommand::ReportPromptTaken {
+        session,
+        message: Some(message),
+        since: board.world.now,
     });
+    board.session_is(ClaudeStatus::Idle);
+    assert_eq!(board.status(), S::InReview);
     board.report(SessionCommand::Close { session });
     assert!(board.refused(back).contains("its session is closed"));
 }

@@ -2,12 +2,15 @@
 //!
 //! One file for each area of [`Request`]; [`resolve`] finds what a person named, [`present`] makes what `--json` prints.
 
+mod launch;
 pub mod overview;
 pub mod present;
 mod project;
+mod pull_request;
 mod resolve;
 mod session;
 mod store;
+mod subtask;
 mod task;
 
 use std::sync::Arc;
@@ -137,6 +140,7 @@ impl Api {
                 )
                 .await?,
             ),
+            R::SessionPullRequest(wanted) => json(self.session_pull_request(wanted, actor).await?),
             R::InboxList(_) => json(self.inbox().await?),
             R::StatusShow(show) => json(self.status(show).await?),
             // The socket answers these itself: they live as long as their connection.

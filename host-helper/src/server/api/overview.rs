@@ -5,18 +5,24 @@ use std::collections::{BTreeMap, HashSet};
 use claustre_domain::projection::inbox;
 use claustre_protocol::{
     ids::ProjectId,
-    model::{InboxItem, Session},
+    model::{InboxItem, InboxKind, Session},
     request::{DaemonStatus, StatusOverview, StatusShow},
     rpc::Fault,
     status::{ClaudeStatus, TaskStatus, Word},
 };
 
 use super::Api;
-use crate::store::{Reader, SessionFilter, StoreError, TaskFilter};
+use crate::{
+    engine::Live,
+    store::{Reader, SessionFilter, StoreError, TaskFilter},
+};
 
 impl Api {
     pub(super) async fn inbox(&self) -> Result<Vec<InboxItem>, Fault> {
-        self.engine.read(|reader| inbox_items(reader, None)).await
+        let live = self.engine.live.clone();
+        self.engine
+            .read(move |reader| inbox_items(reader, &live, None))
+            .await
     }
 
     pub(super) async fn status(&self, show: StatusShow) -> Result<StatusOverview, Fault> {
@@ -31,6 +37,7 @@ impl Api {
             })
             .await?;
         sessions.sort_by_key(|session| (urgency(session), session.since));
+        let live = self.engine.live.clone();
         self.engine
             .read(move |reader| {
                 let tasks: BTreeMap<String, u64> = reader
@@ -41,7 +48,7 @@ impl Api {
                 Ok(StatusOverview {
                     sessions,
                     tasks,
-                    inbox: inbox_items(reader, project)?,
+                    inbox: inbox_items(reader, &live, project)?,
                 })
             })
             .await
@@ -88,9 +95,21 @@ fn urgency(session: &Session) -> u8 {
 /// The store cannot be read.
 pub fn inbox_items(
     reader: &Reader,
+    live: &Live,
     project: Option<ProjectId>,
 ) -> Result<Vec<InboxItem>, StoreError> {
-    let mut items = Vec::new();
+    let mut items: Vec<InboxItem> = live
+        .warning()
+        .map(|warning| InboxItem {
+            kind: InboxKind::Error,
+            task_id: None,
+            session_id: None,
+            title: "claustre".into(),
+            detail: warning.text,
+            since: warning.since,
+        })
+        .into_iter()
+        .collect();
     let mut told = HashSet::new();
     for session in reader.sessions(SessionFilter {
         project,

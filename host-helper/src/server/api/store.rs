@@ -9,7 +9,10 @@ use claustre_protocol::{
 };
 
 use super::{Api, done};
-use crate::engine::port_fault;
+use crate::{
+    engine::{port_fault, store_fault},
+    store,
+};
 
 impl Api {
     pub(super) async fn worktree_list(&self) -> Result<Vec<SnapshotShown>, Fault> {
@@ -93,7 +96,17 @@ impl Api {
             PathBuf::from,
         );
         let shown = path.display().to_string();
-        self.engine.backup(path).await?;
+        let store = self.paths.store();
+        tokio::task::spawn_blocking(move || store::copy(&store, &path))
+            .await
+            .map_err(|error| {
+                Fault::new(
+                    FaultCode::Internal,
+                    format!("copying the store: {error}"),
+                    None,
+                )
+            })?
+            .map_err(store_fault)?;
         Ok(done(shown))
     }
 }

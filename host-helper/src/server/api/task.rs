@@ -1,23 +1,22 @@
-//! Requests about tasks and their steps.
+//! Requests about tasks; launching is in [`super::launch`], their steps are in [`super::subtask`].
 
 use claustre_domain::{
-    command::{Command, CreateTask, EditTask, OpenSession, SessionCommand, TaskCommand},
-    event::NewSubtask,
-    task::{Task as TaskEntity, prompt, unmet_dependencies_in},
+    command::{Command, CreateTask, EditTask, TaskCommand},
+    task::{Task as TaskEntity, unmet_dependencies_in},
 };
 use claustre_protocol::{
-    ids::{AssignmentId, MessageId, SessionId, SubtaskId, TaskId},
-    model::{Subtask, Task, TaskDetail},
-    request::{Done, SubtaskNamed, TaskAdd, TaskEdit, TaskList, TaskMove, WithText},
+    ids::{MessageId, TaskId},
+    model::{Task, TaskDetail},
+    request::{Done, TaskAdd, TaskEdit, TaskList, TaskMove, WithText},
     rpc::{Fault, FaultCode},
-    status::{Mode, Priority},
+    status::Priority,
 };
 
 use super::{Api, done, present};
-use crate::{engine::port_fault, ports::WorktreeOrder, store::TaskFilter, text};
+use crate::{engine::port_fault, store::TaskFilter, text};
 
 /// Longest title, in characters.
-const LONGEST_TITLE: usize = 200;
+pub(super) const LONGEST_TITLE: usize = 200;
 /// Longest prompt, in characters: more than a megabyte of text.
 const LONGEST_PROMPT: usize = 2_000_000;
 /// Longest reason, feedback line or step, in characters.
@@ -149,100 +148,6 @@ impl Api {
         self.task_of(task.id).await
     }
 
-    pub(super) async fn task_launch(&self, named: &str, actor: &str) -> Result<Task, Fault> {
-        let task = self.find_task("launching the task", named).await?;
-        self.launch(&task, actor).await?;
-        self.task_of(task.id).await
-    }
-
-    async fn launch(&self, task: &TaskEntity, actor: &str) -> Result<SessionId, Fault> {
-        let project_id = *task.project.get().ok_or_else(gone)?;
-        let project = self
-            .engine
-            .read(move |reader| reader.project(project_id))
-            .await?
-            .ok_or_else(gone)?;
-        let base = task
-            .base
-            .value()
-            .unwrap_or_else(|| project.default_branch.value());
-        let branch = task.branch.value().unwrap_or_else(|| {
-            self.workspace
-                .branch_for(&task.title.value(), task.id.uuid())
-        });
-        self.check_start(&project, &branch, &base).await?;
-        let mut open =
-            self.open_session(project_id, task.title.value(), branch, task.mode.value())?;
-        open.base = Some(base.clone());
-        open.prompt = prompt::first_prompt(task, &base);
-        open.model = task.model.value().or(open.model);
-        open.effort = task.effort.value().or(open.effort);
-        open.permission_mode = task.permission_mode.value().or(open.permission_mode);
-        let session = open.session;
-        let command = Command::Task(TaskCommand::Launch {
-            task: task.id,
-            assignment: AssignmentId::new(self.engine.host.uuid()),
-            open: Box::new(open),
-        });
-        self.engine.submit(command, actor).await?;
-        Ok(session)
-    }
-
-    /// Refuses at once what would otherwise fail a moment later, where nobody looks: a program that is missing, a base that is not
-    /// there, a branch that is checked out elsewhere.
-    pub(super) async fn check_start(
-        &self,
-        project: &claustre_domain::project::Project,
-        branch: &str,
-        base: &str,
-    ) -> Result<(), Fault> {
-        let Some(repository) = project.path_on(self.engine.machine) else {
-            return Ok(());
-        };
-        let order = WorktreeOrder {
-            repository: repository.into(),
-            project: project.name.value(),
-            branch: branch.to_owned(),
-            base: Some(base.to_owned()),
-        };
-        let (workspace, check_programs) = (self.workspace.clone(), self.check_programs.clone());
-        tokio::task::spawn_blocking(move || {
-            workspace.check_start(&order)?;
-            check_programs()
-        })
-        .await
-        .map_err(|error| Fault::new(FaultCode::Internal, format!("launching: {error}"), None))?
-        .map_err(port_fault)
-    }
-
-    /// An order for a new session, with its token minted.
-    pub(super) fn open_session(
-        &self,
-        project: claustre_protocol::ids::ProjectId,
-        title: String,
-        branch: String,
-        mode: Mode,
-    ) -> Result<OpenSession, Fault> {
-        self.workspace.check_branch(&branch).map_err(port_fault)?;
-        let session = SessionId::new(self.engine.host.uuid());
-        let token_hash = (self.mint_token)(session).map_err(port_fault)?;
-        Ok(OpenSession {
-            session,
-            project,
-            title,
-            branch,
-            base: None,
-            mode,
-            host: self.engine.host.name(),
-            claude_session_id: self.engine.host.uuid().to_string(),
-            token_hash,
-            prompt: None,
-            model: self.defaults.model.clone(),
-            effort: self.defaults.effort.clone(),
-            permission_mode: self.defaults.permission_mode.clone(),
-        })
-    }
-
     pub(super) async fn task_done(&self, named: &str, actor: &str) -> Result<Task, Fault> {
         let task = self.find_task("marking the task done", named).await?;
         self.order_task(task.id, TaskCommand::MarkDone { task: task.id }, actor)
@@ -272,49 +177,6 @@ impl Api {
         let task = self.find_task("reopening the task", named).await?;
         self.order_task(task.id, TaskCommand::Reopen { task: task.id }, actor)
             .await
-    }
-
-    /// Resumes the session where there is one, else launches anew.
-    pub(super) async fn task_retry(&self, named: &str, actor: &str) -> Result<Task, Fault> {
-        let task = self.find_task("trying the task again", named).await?;
-        let session = match task.active_session() {
-            Some(id) => self.engine.read(move |reader| reader.session(id)).await?,
-            None => None,
-        };
-        match session.filter(|session| session.is_open()) {
-            // Its worktree was never made: there is nothing to resume.
-            Some(session) if session.worktree.is_empty() => {
-                self.engine
-                    .submit(
-                        Command::Session(SessionCommand::Close {
-                            session: session.id,
-                        }),
-                        actor,
-                    )
-                    .await?;
-                let id = task.id;
-                let fresh = self
-                    .engine
-                    .read(move |reader| reader.task(id))
-                    .await?
-                    .ok_or_else(gone)?;
-                self.launch(&fresh, actor).await?;
-            }
-            Some(session) => {
-                self.engine
-                    .submit(
-                        Command::Session(SessionCommand::Resume {
-                            session: session.id,
-                        }),
-                        actor,
-                    )
-                    .await?;
-            }
-            None => {
-                self.launch(&task, actor).await?;
-            }
-        }
-        self.task_of(task.id).await
     }
 
     pub(super) async fn task_kill(&self, named: &str, actor: &str) -> Result<Task, Fault> {
@@ -394,95 +256,6 @@ impl Api {
             .await
     }
 
-    pub(super) async fn subtask_add(&self, with: WithText, actor: &str) -> Result<Subtask, Fault> {
-        let task = self.find_task("adding a step", &with.of).await?;
-        let subtask = SubtaskId::new(self.engine.host.uuid());
-        let command = TaskCommand::AddSubtask {
-            task: task.id,
-            subtask,
-            title: text::one_line(&with.text, LONGEST_TITLE),
-        };
-        let shown = self.order_task(task.id, command, actor).await?;
-        shown
-            .subtasks
-            .into_iter()
-            .find(|step| step.id == subtask)
-            .ok_or_else(gone)
-    }
-
-    pub(super) async fn subtask_list(&self, named: &str) -> Result<Vec<Subtask>, Fault> {
-        let task = self.find_task("listing steps", named).await?;
-        Ok(claustre_domain::projection::board::subtasks(&task))
-    }
-
-    pub(super) async fn subtask_done(
-        &self,
-        named: SubtaskNamed,
-        actor: &str,
-    ) -> Result<Subtask, Fault> {
-        let (task, subtask) = self.find_subtask("finishing a step", &named).await?;
-        let command = TaskCommand::CompleteSubtask {
-            task,
-            subtask,
-            done: true,
-        };
-        let shown = self.order_task(task, command, actor).await?;
-        shown
-            .subtasks
-            .into_iter()
-            .find(|step| step.id == subtask)
-            .ok_or_else(gone)
-    }
-
-    pub(super) async fn subtask_remove(
-        &self,
-        named: SubtaskNamed,
-        actor: &str,
-    ) -> Result<Done, Fault> {
-        let (task, subtask) = self.find_subtask("removing a step", &named).await?;
-        self.order_task(task, TaskCommand::RemoveSubtask { task, subtask }, actor)
-            .await?;
-        Ok(done("the step was removed"))
-    }
-
-    /// A step by id, the beginning of it, its title, or its number from 1.
-    pub(super) async fn find_subtask(
-        &self,
-        doing: &str,
-        named: &SubtaskNamed,
-    ) -> Result<(TaskId, SubtaskId), Fault> {
-        let task = self.find_task(doing, &named.task).await?;
-        let steps = claustre_domain::projection::board::subtasks(&task);
-        let by_number = named
-            .of
-            .parse::<usize>()
-            .ok()
-            .and_then(|number| steps.get(number.checked_sub(1)?))
-            .map(|step| step.id);
-        let wanted = named.of.to_lowercase();
-        let found = by_number.or_else(|| {
-            let mut matching = steps.iter().filter(|step| {
-                step.title.to_lowercase() == wanted
-                    || (wanted.len() >= 4 && step.id.to_string().starts_with(&wanted))
-            });
-            match (matching.next(), matching.next()) {
-                (Some(step), None) => Some(step.id),
-                _ => None,
-            }
-        });
-        found.map(|subtask| (task.id, subtask)).ok_or_else(|| {
-            Fault::new(
-                FaultCode::NotFound,
-                format!(
-                    "{doing}: the task '{}' has no step '{}'",
-                    task.title.value(),
-                    text::one_line(&named.of, 60)
-                ),
-                Some("name it by its number: claustre subtask list".into()),
-            )
-        })
-    }
-
     pub(super) async fn task_of(&self, id: TaskId) -> Result<Task, Fault> {
         self.engine
             .read(move |reader| {
@@ -495,7 +268,7 @@ impl Api {
             .ok_or_else(gone)
     }
 
-    async fn order_task(
+    pub(super) async fn order_task(
         &self,
         task: TaskId,
         command: TaskCommand,
@@ -523,18 +296,6 @@ impl Api {
         }
         Ok(())
     }
-
-    fn new_subtasks(&self, titles: &[String]) -> Vec<NewSubtask> {
-        titles
-            .iter()
-            .map(|title| text::one_line(title, LONGEST_TITLE))
-            .filter(|title| !title.is_empty())
-            .map(|title| NewSubtask {
-                subtask: SubtaskId::new(self.engine.host.uuid()),
-                title,
-            })
-            .collect()
-    }
 }
 
 /// The title given, else the first line of the description.
@@ -556,6 +317,6 @@ fn given(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.trim().is_empty())
 }
 
-fn gone() -> Fault {
+pub(super) fn gone() -> Fault {
     Fault::new(FaultCode::NotFound, "reading the task: it is gone", None)
 }

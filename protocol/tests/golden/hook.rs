@@ -1,0 +1,53 @@
+//! What hooks, status line and launcher report.
+
+use claustre_protocol::hook::{Report, ReportAnswer, ReportBody};
+
+use crate::{
+    check::{Golden, tag_of, variants},
+    samples::{EVENT, SESSION, at},
+};
+
+#[test]
+fn every_report_is_as_its_golden_file() {
+    let bodies = [
+        ReportBody::Hook(serde_json::json!({
+            "hook_event_name": "Stop",
+            "session_id": "0b7f9a52-3f0e-4c53-9a9e-8a5f6d0c1b2a",
+        })),
+        ReportBody::StatusLine(serde_json::json!({ "cost": { "total_cost_usd": 0.25 } })),
+        ReportBody::ClientStarted {
+            pid: 4712,
+            launcher_pid: 4711,
+            resumed: true,
+        },
+        ReportBody::ClientExited {
+            code: Some(3),
+            signal: Some(15),
+            tail: "no such model".into(),
+        },
+        ReportBody::LaunchFailed {
+            why: "claude is not on the PATH".into(),
+        },
+        ReportBody::LauncherEnded {},
+    ];
+    let mut golden = Golden::of("hook");
+    for body in bodies {
+        let report = Report {
+            id: EVENT,
+            session: SESSION,
+            token: "c2VjcmV0".into(),
+            at: at(5),
+            zellij_session: Some("main".into()),
+            pane_id: Some(14),
+            body,
+        };
+        golden.holds(&tag_of(&report, "report"), &report);
+    }
+    golden.holds(
+        "answer",
+        &ReportAnswer {
+            print: Some(r#"{"hookSpecificOutput":{}}"#.into()),
+        },
+    );
+    golden.finish(&variants::<ReportBody>("report"));
+}
