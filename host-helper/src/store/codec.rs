@@ -64,6 +64,10 @@ pub enum Decoded {
 pub(super) const EVENT_COLUMNS: &str = "uuid, machine_id, seq, wall_ms, counter, event_type, version, subject, payload, \
      actor, cause, created_at, prev_hash";
 
+/// What a fold needs of an event, in the order that [`recorded_row`] takes it.
+pub(super) const FOLD_COLUMNS: &str =
+    "uuid, machine_id, wall_ms, counter, event_type, version, payload";
+
 /// The payload of an event as JSON.
 pub fn encode_payload(event: &Event) -> Result<String, StoreError> {
     let unwritable = |why: String| StoreError::Unreadable {
@@ -210,6 +214,33 @@ impl RawEvent {
                 .unwrap_or(Timestamp::from_millis(self.reading.wall_ms)),
         }
     }
+}
+
+/// The event of a row of [`FOLD_COLUMNS`]; none where this version does not know it.
+pub(super) fn recorded_row(
+    row: &Row<'_>,
+    buffer: &mut String,
+) -> rusqlite::Result<Option<Recorded>> {
+    let decoded = decode(
+        row.get_ref(4)?.as_str()?,
+        row.get(5)?,
+        row.get_ref(6)?.as_str()?,
+        buffer,
+    );
+    let Decoded::Known(event) = decoded else {
+        return Ok(None);
+    };
+    Ok(Some(Recorded {
+        id: EventId::new(uuid_column(row, 0)?),
+        hlc: Hlc {
+            reading: Reading {
+                wall_ms: row.get(2)?,
+                counter: row.get(3)?,
+            },
+            machine: MachineId::new(uuid_column(row, 1)?),
+        },
+        event,
+    }))
 }
 
 /// Reads a UUID written as text.

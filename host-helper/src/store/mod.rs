@@ -6,6 +6,7 @@
 mod backup;
 mod chain;
 mod codec;
+mod compare;
 mod entities;
 mod error;
 mod filesystem;
@@ -16,6 +17,7 @@ mod migrate;
 mod open;
 mod outbox;
 mod reader;
+mod refold;
 mod replay;
 mod resolve;
 mod transaction;
