@@ -80,13 +80,13 @@ impl Reader {
                  ORDER BY wall_ms DESC, counter DESC, local_id DESC"
             ))?;
             let mut rows = statement.query([id.to_string()])?;
-            let (mut buffer, mut found) = (String::new(), Vec::new());
+            let mut found = Vec::new();
             // Not every event says something, so the rows cannot be counted beforehand.
             while found.len() < limit
                 && let Some(row) = rows.next()?
             {
                 found.extend(
-                    codec::recorded_row(row, &mut buffer)?
+                    codec::recorded_row(row)?
                         .and_then(|recorded| timeline::update(&recorded))
                         .filter(|update| match of {
                             TimelineOf::Task(task) => update.task_id == Some(task),
@@ -152,7 +152,6 @@ impl Reader {
     /// # Errors
     /// SQLite refuses.
     pub fn changed_since(&self, position: i64) -> Result<Vec<EntityRef>, StoreError> {
-        let mut buffer = String::new();
         let found: Vec<Vec<EntityRef>> = self.rows(
             "reading what changed",
             "SELECT event_type, version, payload FROM events WHERE local_id > ?1 ORDER BY local_id",
@@ -162,10 +161,9 @@ impl Reader {
                     row.get_ref(0)?.as_str()?,
                     row.get(1)?,
                     row.get_ref(2)?.as_str()?,
-                    &mut buffer,
                 );
                 Ok(match decoded {
-                    Decoded::Known(event) => touched(&event),
+                    Decoded::Known(event) => touched(&event).collect(),
                     Decoded::Unknown(_) => Vec::new(),
                 })
             },

@@ -20,6 +20,7 @@ mod reader;
 mod refold;
 mod replay;
 mod resolve;
+mod tagged;
 mod transaction;
 
 #[cfg(test)]

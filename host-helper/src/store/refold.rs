@@ -111,17 +111,14 @@ impl RawBatch {
     }
 
     /// The events; none where this version does not know one.
-    fn decoded<'batch>(
-        &'batch self,
-        buffer: &'batch mut String,
-    ) -> impl Iterator<Item = Option<Recorded>> + 'batch {
+    fn decoded(&self) -> impl Iterator<Item = Option<Recorded>> + '_ {
         let mut begin = 0;
         self.events.iter().map(move |row| {
             let part = |from, to| self.text.get(from..to).unwrap_or_default();
             let event_type = part(begin, row.type_end);
             let payload = part(row.type_end, row.end);
             begin = row.end;
-            match codec::decode(event_type, row.version, payload, buffer) {
+            match codec::decode(event_type, row.version, payload) {
                 Decoded::Known(event) => Some(Recorded {
                     id: row.id,
                     hlc: row.hlc,
@@ -152,7 +149,7 @@ fn read(
         .map_err(doing())?;
     let mut rows = statement.query([]).map_err(doing())?;
     let (mut events, mut machines) = (0, Machines::default());
-    let (mut batch, mut buffer) = (RawBatch::default(), String::new());
+    let mut batch = RawBatch::default();
     loop {
         let row = rows.next().map_err(doing())?;
         let ends = row.is_none();
@@ -164,7 +161,7 @@ fn read(
             match batches.try_send(Batch::Raw(batch)) {
                 Ok(()) => batch = emptied.try_recv().unwrap_or_default(),
                 Err(TrySendError::Full(Batch::Raw(full))) => {
-                    let decoded = full.decoded(&mut buffer).collect();
+                    let decoded = full.decoded().collect();
                     // Where the receiver has gone, there is nothing to wait for: joining it tells why.
                     batches.send(Batch::Decoded(decoded)).ok();
                     batch = full;
@@ -186,11 +183,10 @@ fn fold(
     made: &SyncSender<Result<Vec<Wanted>, StoreError>>,
 ) -> u64 {
     let mut folded = Folded::default();
-    let mut buffer = String::new();
     while let Ok(batch) = incoming.recv() {
         match batch {
             Batch::Raw(batch) => {
-                for recorded in batch.decoded(&mut buffer) {
+                for recorded in batch.decoded() {
                     folded.add(recorded.as_ref());
                 }
                 // With enough of them on their way back, this one is let go.

@@ -11,6 +11,8 @@ use super::{
     refold::refold,
 };
 
+/// As much as SQLite maps at most.
+const LARGEST_MAP: i64 = 0x7fff_0000;
 const COMPARING: &str = "comparing the projections";
 
 /// Raised when a change of the domain makes older projections stale: the next start then rebuilds them.
@@ -82,6 +84,20 @@ impl Store {
     /// # Errors
     /// SQLite refuses, or an event's row cannot be read.
     pub fn replay(&mut self, mode: ReplayMode) -> Result<ReplayReport, StoreError> {
+        // The whole file is read once: the kernel's pages serve as they are.
+        self.map_file(LARGEST_MAP)?;
+        let report = self.replay_mapped(mode);
+        self.map_file(0)?;
+        report
+    }
+
+    fn map_file(&self, bytes: i64) -> Result<(), StoreError> {
+        self.connection
+            .execute_batch(&format!("PRAGMA mmap_size = {bytes}"))
+            .map_err(StoreError::doing("mapping the store's file"))
+    }
+
+    fn replay_mapped(&mut self, mode: ReplayMode) -> Result<ReplayReport, StoreError> {
         let doing = "replaying the log";
         let transaction = self
             .connection

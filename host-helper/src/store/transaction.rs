@@ -150,7 +150,7 @@ impl<'store> Transaction<'store> {
         self.position = local_id;
         self.foreign.insert(raw.machine, (raw.seq, raw.hash));
         self.reading = self.reading.observe(raw.reading, self.now.millis());
-        if let Some(recorded) = raw.recorded(&mut String::new()) {
+        if let Some(recorded) = raw.recorded() {
             self.fold(&recorded)?;
         }
         Ok(true)
