@@ -8,11 +8,14 @@ use super::{
     Store, StoreError,
     compare::Comparisons,
     entities::{self, TABLES},
+    open,
     refold::refold,
 };
 
 /// As much as SQLite maps at most.
 const LARGEST_MAP: i64 = 0x7fff_0000;
+/// Memory for the pages that a repair writes, in KiB as SQLite wants it.
+const REPAIR_PAGES: i64 = -96_000;
 const COMPARING: &str = "comparing the projections";
 
 /// Raised when a change of the domain makes older projections stale: the next start then rebuilds them.
@@ -84,17 +87,24 @@ impl Store {
     /// # Errors
     /// SQLite refuses, or an event's row cannot be read.
     pub fn replay(&mut self, mode: ReplayMode) -> Result<ReplayReport, StoreError> {
-        // The whole file is read once: the kernel's pages serve as they are.
-        self.map_file(LARGEST_MAP)?;
+        // The whole file is read once, so the kernel's pages serve as they are; what is written anew comes to rest in memory
+        // before it goes to the disk, once.
+        let pages = match mode {
+            ReplayMode::Compare => open::WRITER_PAGES,
+            ReplayMode::Repair => REPAIR_PAGES,
+        };
+        self.use_memory(LARGEST_MAP, pages)?;
         let report = self.replay_mapped(mode);
-        self.map_file(0)?;
+        self.use_memory(0, open::WRITER_PAGES)?;
         report
     }
 
-    fn map_file(&self, bytes: i64) -> Result<(), StoreError> {
+    fn use_memory(&self, map: i64, pages: i64) -> Result<(), StoreError> {
         self.connection
-            .execute_batch(&format!("PRAGMA mmap_size = {bytes}"))
-            .map_err(StoreError::doing("mapping the store's file"))
+            .execute_batch(&format!(
+                "PRAGMA mmap_size = {map}; PRAGMA cache_size = {pages}"
+            ))
+            .map_err(StoreError::doing("preparing to replay the log"))
     }
 
     fn replay_mapped(&mut self, mode: ReplayMode) -> Result<ReplayReport, StoreError> {

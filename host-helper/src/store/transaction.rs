@@ -30,6 +30,8 @@ use crate::ids;
 pub struct Transaction<'store> {
     pub(super) store: &'store mut Store,
     pub(super) now: Timestamp,
+    /// `now` as the log has it.
+    now_text: String,
     reading: Reading,
     seq: i64,
     hash: Hash,
@@ -58,6 +60,7 @@ impl<'store> Transaction<'store> {
             .map_err(StoreError::doing("beginning a change"))?;
         Ok(Self {
             now,
+            now_text: now.to_rfc3339(),
             reading: store.reading,
             seq: store.seq,
             hash: store.hash,
@@ -98,7 +101,7 @@ impl<'store> Transaction<'store> {
             payload: codec::encode_payload(&event)?,
             actor: actor.to_owned(),
             cause,
-            created_at: self.now.to_rfc3339(),
+            created_at: self.now_text.clone(),
             hash: [0; codec::HASH_LENGTH],
         };
         raw.hash = raw.link(&self.hash);
