@@ -326,7 +326,7 @@ fn a_commit_writes_few_pages() {
     let shop = bench.project("shop");
     let task = bench.task(shop, "First");
     let session = bench.launch(shop, task);
-    let mut frames = |bench: &mut Bench, event: &dyn Fn(u64) -> Event| {
+    let frames = |bench: &mut Bench, event: &dyn Fn(u64) -> Event| {
         let log = bench.path().with_file_name("claustre.db-wal");
         let size = |log: &Path| std::fs::metadata(log).unwrap().len();
         bench.store().checkpoint().unwrap();
