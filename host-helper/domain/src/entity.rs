@@ -63,20 +63,23 @@ impl Entity {
     }
 }
 
-/// The entities that an event is folded into.
-pub fn touched(event: &Event) -> Vec<EntityRef> {
+/// The entities that an event is folded into, the one it is mainly about first.
+pub fn touched(event: &Event) -> impl Iterator<Item = EntityRef> + use<> {
+    let (first, second) = touches(event);
+    first.into_iter().chain(second)
+}
+
+/// At most two, so that the fold of a long log asks for no memory here.
+fn touches(event: &Event) -> (Option<EntityRef>, Option<EntityRef>) {
     use EntityRef as R;
-    let with = |session: &SessionId, task: &Option<TaskId>| {
-        let mut all = vec![R::Session(*session)];
-        all.extend(task.map(R::Task));
-        all
-    };
+    let one = |of| (Some(of), None);
+    let both = |first, second| (Some(first), Some(second));
     match event {
-        Event::ProjectAdded(added) => vec![R::Project(added.project)],
-        Event::ProjectEdited(edited) => vec![R::Project(edited.project)],
-        Event::ProjectRemoved { project, .. } => vec![R::Project(*project)],
-        Event::TaskCreated(created) => vec![R::Task(created.task)],
-        Event::TaskEdited(edited) => vec![R::Task(edited.task)],
+        Event::ProjectAdded(added) => one(R::Project(added.project)),
+        Event::ProjectEdited(edited) => one(R::Project(edited.project)),
+        Event::ProjectRemoved { project, .. } => one(R::Project(*project)),
+        Event::TaskCreated(created) => one(R::Task(created.task)),
+        Event::TaskEdited(edited) => one(R::Task(edited.task)),
         Event::TaskStatusChanged { task, .. }
         | Event::TaskMoved { task, .. }
         | Event::TaskDeleted { task, .. }
@@ -84,14 +87,14 @@ pub fn touched(event: &Event) -> Vec<EntityRef> {
         | Event::TaskPullRequestSeen { task, .. }
         | Event::SubtaskAdded { task, .. }
         | Event::SubtaskCompleted { task, .. }
-        | Event::SubtaskRemoved { task, .. } => vec![R::Task(*task)],
+        | Event::SubtaskRemoved { task, .. } => one(R::Task(*task)),
         Event::TaskAssigned { task, session, .. }
         | Event::AssignmentEnded { task, session, .. } => {
-            vec![R::Task(*task), R::Session(*session)]
+            both(R::Task(*task), R::Session(*session))
         }
-        // A line of the timeline is a projection of its own; no entity changes.
-        Event::TaskNoted { .. } => Vec::new(),
-        Event::SessionOpened(opened) => vec![R::Session(opened.session)],
+        // A line of the timeline is read from the log; no entity changes.
+        Event::TaskNoted { .. } => (None, None),
+        Event::SessionOpened(opened) => one(R::Session(opened.session)),
         Event::SessionWorktreeReady { session, .. }
         | Event::SessionPaneOpened { session, .. }
         | Event::SessionClientStarted { session, .. }
@@ -100,9 +103,9 @@ pub fn touched(event: &Event) -> Vec<EntityRef> {
         | Event::SessionReported { session, .. }
         | Event::SessionClosed { session, .. }
         | Event::WorktreeRemoved { session, .. }
-        | Event::WorktreeRestored { session, .. } => vec![R::Session(*session)],
-        Event::SessionAsked(asked) => vec![R::Ask(asked.ask), R::Session(asked.session)],
-        Event::SessionAskClosed { session, ask, .. } => vec![R::Ask(*ask), R::Session(*session)],
+        | Event::WorktreeRestored { session, .. } => one(R::Session(*session)),
+        Event::SessionAsked(asked) => both(R::Ask(asked.ask), R::Session(asked.session)),
+        Event::SessionAskClosed { session, ask, .. } => both(R::Ask(*ask), R::Session(*session)),
         Event::MessageQueued {
             message, session, ..
         }
@@ -111,10 +114,10 @@ pub fn touched(event: &Event) -> Vec<EntityRef> {
         }
         | Event::MessageDropped {
             message, session, ..
-        } => {
-            vec![R::Message(*message), R::Session(*session)]
+        } => both(R::Message(*message), R::Session(*session)),
+        Event::UsageRecorded { session, task, .. } => {
+            (Some(R::Session(*session)), task.map(R::Task))
         }
-        Event::UsageRecorded { session, task, .. } => with(session, task),
     }
 }
 

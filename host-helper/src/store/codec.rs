@@ -11,10 +11,11 @@ use claustre_protocol::{
     time::Timestamp,
 };
 use rusqlite::Row;
+use serde::Deserialize as _;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{StoreError, tagged::Tagged};
 
 /// Length of a link of the chain.
 pub const HASH_LENGTH: usize = 32;
@@ -64,6 +65,10 @@ pub enum Decoded {
 pub(super) const EVENT_COLUMNS: &str = "uuid, machine_id, seq, wall_ms, counter, event_type, version, subject, payload, \
      actor, cause, created_at, prev_hash";
 
+/// What a fold needs of an event, in the order that [`recorded_row`] takes it.
+pub(super) const FOLD_COLUMNS: &str =
+    "uuid, machine_id, wall_ms, counter, event_type, version, payload";
+
 /// The payload of an event as JSON.
 pub fn encode_payload(event: &Event) -> Result<String, StoreError> {
     let unwritable = |why: String| StoreError::Unreadable {
@@ -81,25 +86,15 @@ pub fn encode_payload(event: &Event) -> Result<String, StoreError> {
         .ok_or_else(|| unwritable("its form is not tag and payload".into()))
 }
 
-/// Reads a payload. `buffer` is scratch space, to be used again.
-pub fn decode(event_type: &str, version: u32, payload: &str, buffer: &mut String) -> Decoded {
+/// Reads a payload.
+pub fn decode(event_type: &str, version: u32, payload: &str) -> Decoded {
     if version > EVENT_VERSION {
         return Decoded::Unknown(format!("it has version {version}"));
     }
-    if !event_type
-        .bytes()
-        .all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit())
-    {
-        return Decoded::Unknown("its type is no word".into());
-    }
-    buffer.clear();
-    buffer.reserve(event_type.len() + payload.len() + 32);
-    buffer.push_str("{\"event_type\":\"");
-    buffer.push_str(event_type);
-    buffer.push_str("\",\"payload\":");
-    buffer.push_str(payload);
-    buffer.push('}');
-    match serde_json::from_str(buffer) {
+    match Event::deserialize(Tagged {
+        event_type,
+        payload,
+    }) {
         Ok(event) => Decoded::Known(event),
         Err(error) => Decoded::Unknown(error.to_string()),
     }
@@ -110,7 +105,7 @@ pub fn subject(event: &Event) -> Option<Uuid> {
     if let Event::TaskNoted { task, session, .. } = event {
         return task.map(|id| id.uuid()).or(session.map(|id| id.uuid()));
     }
-    touched(event).first().map(|entity| uuid_of(*entity))
+    touched(event).next().map(uuid_of)
 }
 
 /// The bare id of an entity.
@@ -186,8 +181,8 @@ impl RawEvent {
     }
 
     /// The event as it is folded, if this version knows it.
-    pub fn recorded(&self, buffer: &mut String) -> Option<Recorded> {
-        match decode(&self.event_type, self.version, &self.payload, buffer) {
+    pub fn recorded(&self) -> Option<Recorded> {
+        match decode(&self.event_type, self.version, &self.payload) {
             Decoded::Known(event) => Some(Recorded {
                 id: self.id,
                 hlc: self.hlc(),
@@ -210,6 +205,29 @@ impl RawEvent {
                 .unwrap_or(Timestamp::from_millis(self.reading.wall_ms)),
         }
     }
+}
+
+/// The event of a row of [`FOLD_COLUMNS`]; none where this version does not know it.
+pub(super) fn recorded_row(row: &Row<'_>) -> rusqlite::Result<Option<Recorded>> {
+    let decoded = decode(
+        row.get_ref(4)?.as_str()?,
+        row.get(5)?,
+        row.get_ref(6)?.as_str()?,
+    );
+    let Decoded::Known(event) = decoded else {
+        return Ok(None);
+    };
+    Ok(Some(Recorded {
+        id: EventId::new(uuid_column(row, 0)?),
+        hlc: Hlc {
+            reading: Reading {
+                wall_ms: row.get(2)?,
+                counter: row.get(3)?,
+            },
+            machine: MachineId::new(uuid_column(row, 1)?),
+        },
+        event,
+    }))
 }
 
 /// Reads a UUID written as text.

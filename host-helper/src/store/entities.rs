@@ -10,7 +10,7 @@ use claustre_protocol::{
     ids::{AskId, MessageId, ProjectId, SessionId, TaskId},
     status::Word,
 };
-use rusqlite::{Connection, OptionalExtension, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension, ToSql, params_from_iter, types::Value};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -22,8 +22,8 @@ pub(super) struct Table {
     pub(super) name: &'static str,
     /// Reads the state by id.
     pub(super) load: &'static str,
-    /// Reads id, columns in the order of [`columns`], and state of all rows.
-    pub(super) scan: &'static str,
+    /// Reads the columns in the order of [`columns`], then the state, by id.
+    pub(super) compare: &'static str,
     save: &'static str,
     save_state: &'static str,
 }
@@ -31,7 +31,7 @@ pub(super) struct Table {
 const PROJECTS: Table = Table {
     name: "projects",
     load: "SELECT state FROM projects WHERE id = ?1",
-    scan: "SELECT id, name, present, state FROM projects",
+    compare: "SELECT name, present, state FROM projects WHERE id = ?1",
     save: "INSERT INTO projects (id, state, name, present) VALUES (?1, ?2, ?3, ?4)
            ON CONFLICT (id) DO UPDATE SET state = ?2, name = ?3, present = ?4",
     save_state: "UPDATE projects SET state = ?2 WHERE id = ?1",
@@ -39,7 +39,7 @@ const PROJECTS: Table = Table {
 const TASKS: Table = Table {
     name: "tasks",
     load: "SELECT state FROM tasks WHERE id = ?1",
-    scan: "SELECT id, project, status, priority, rank, deleted, title, branch, state FROM tasks",
+    compare: "SELECT project, status, priority, rank, deleted, title, branch, state FROM tasks WHERE id = ?1",
     save: "INSERT INTO tasks (id, state, project, status, priority, rank, deleted, title, branch)
            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
            ON CONFLICT (id) DO UPDATE SET state = ?2, project = ?3, status = ?4, priority = ?5, rank = ?6, deleted = ?7,
@@ -49,7 +49,7 @@ const TASKS: Table = Table {
 const SESSIONS: Table = Table {
     name: "sessions",
     load: "SELECT state FROM sessions WHERE id = ?1",
-    scan: "SELECT id, project, open, task, branch, tab_name, title, claude, snapshot, created, state FROM sessions",
+    compare: "SELECT project, open, task, branch, tab_name, title, claude, snapshot, created, state FROM sessions WHERE id = ?1",
     save: "INSERT INTO sessions (id, state, project, open, task, branch, tab_name, title, claude, snapshot, created)
            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
            ON CONFLICT (id) DO UPDATE SET state = ?2, project = ?3, open = ?4, task = ?5, branch = ?6, tab_name = ?7,
@@ -59,7 +59,7 @@ const SESSIONS: Table = Table {
 const ASKS: Table = Table {
     name: "asks",
     load: "SELECT state FROM asks WHERE id = ?1",
-    scan: "SELECT id, session, open, since, state FROM asks",
+    compare: "SELECT session, open, since, state FROM asks WHERE id = ?1",
     save: "INSERT INTO asks (id, state, session, open, since) VALUES (?1, ?2, ?3, ?4, ?5)
            ON CONFLICT (id) DO UPDATE SET state = ?2, session = ?3, open = ?4, since = ?5",
     save_state: "UPDATE asks SET state = ?2 WHERE id = ?1",
@@ -67,7 +67,7 @@ const ASKS: Table = Table {
 const MESSAGES: Table = Table {
     name: "messages",
     load: "SELECT state FROM messages WHERE id = ?1",
-    scan: "SELECT id, session, waiting, queued, counter, state FROM messages",
+    compare: "SELECT session, waiting, queued, counter, state FROM messages WHERE id = ?1",
     save: "INSERT INTO messages (id, state, session, waiting, queued, counter) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
            ON CONFLICT (id) DO UPDATE SET state = ?2, session = ?3, waiting = ?4, queued = ?5, counter = ?6",
     save_state: "UPDATE messages SET state = ?2 WHERE id = ?1",
@@ -132,7 +132,7 @@ fn from_state<T: DeserializeOwned>(of: EntityRef, state: &str) -> Result<T, Stor
 }
 
 /// The entity's state.
-pub(super) fn encode(of: EntityRef, entity: &Entity) -> Result<String, StoreError> {
+fn encode(of: EntityRef, entity: &Entity) -> Result<String, StoreError> {
     match entity {
         Entity::Project(project) => serde_json::to_string(project),
         Entity::Task(task) => serde_json::to_string(task),
@@ -147,7 +147,7 @@ pub(super) fn encode(of: EntityRef, entity: &Entity) -> Result<String, StoreErro
 }
 
 /// The columns beside id and state, in the table's order.
-pub(super) fn columns(entity: &Entity) -> Vec<Value> {
+fn columns(entity: &Entity) -> Vec<Value> {
     match entity {
         Entity::Project(project) => project_columns(project),
         Entity::Task(task) => task_columns(task),
@@ -158,7 +158,7 @@ pub(super) fn columns(entity: &Entity) -> Vec<Value> {
 }
 
 /// What the task depends on; nothing for other entities.
-pub(super) fn dependencies(entity: &Entity) -> Vec<TaskId> {
+fn dependencies(entity: &Entity) -> Vec<TaskId> {
     match entity {
         Entity::Task(task) => task.depends_on.value(),
         Entity::Project(_) | Entity::Session(_) | Entity::Ask(_) | Entity::Message(_) => Vec::new(),
@@ -182,42 +182,62 @@ impl Standing {
     }
 }
 
-/// Writes an entity over the row that stands.
-pub(super) fn save(
-    connection: &Connection,
-    of: EntityRef,
-    entity: &Entity,
-    standing: &mut Standing,
-) -> Result<(), StoreError> {
-    let table = table(of);
-    let doing = || format!("writing to {}", table.name);
-    let id = uuid_of(of).to_string();
-    let state = encode(of, entity)?;
-    let wanted = columns(entity);
-    if standing.columns.as_ref() == Some(&wanted) {
-        connection
-            .prepare_cached(table.save_state)
-            .and_then(|mut statement| statement.execute([&id, &state]))
-            .map_err(StoreError::doing(doing()))?;
-    } else {
-        let values = [Value::Text(id.clone()), Value::Text(state)]
-            .into_iter()
-            .chain(wanted.iter().cloned());
-        connection
-            .prepare_cached(table.save)
-            .and_then(|mut statement| statement.execute(params_from_iter(values)))
-            .map_err(StoreError::doing(doing()))?;
+/// An entity as it is to stand in its table.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) of: EntityRef,
+    pub(super) id: String,
+    pub(super) state: String,
+    /// As [`columns`].
+    pub(super) columns: Vec<Value>,
+    pub(super) dependencies: Vec<TaskId>,
+}
+
+impl Wanted {
+    /// The row of an entity.
+    pub(super) fn of(of: EntityRef, entity: &Entity) -> Result<Self, StoreError> {
+        Ok(Self {
+            of,
+            id: uuid_of(of).to_string(),
+            state: encode(of, entity)?,
+            columns: columns(entity),
+            dependencies: dependencies(entity),
+        })
     }
-    let wanted_dependencies = dependencies(entity);
-    if wanted_dependencies != standing.dependencies {
-        save_dependencies(connection, &id, &wanted_dependencies)
-            .map_err(StoreError::doing(doing()))?;
+
+    /// Writes it over the row that stands: only what changed.
+    pub(super) fn save(
+        self,
+        connection: &Connection,
+        standing: &mut Standing,
+    ) -> Result<(), StoreError> {
+        let table = table(self.of);
+        let doing = || format!("writing to {}", table.name);
+        if standing.columns.as_ref() == Some(&self.columns) {
+            connection
+                .prepare_cached(table.save_state)
+                .and_then(|mut statement| statement.execute([&self.id, &self.state]))
+                .map_err(StoreError::doing(doing()))?;
+        } else {
+            connection
+                .prepare_cached(table.save)
+                .and_then(|mut statement| {
+                    let texts: [&dyn ToSql; 2] = [&self.id, &self.state];
+                    let others = self.columns.iter().map(|value| value as &dyn ToSql);
+                    statement.execute(params_from_iter(texts.into_iter().chain(others)))
+                })
+                .map_err(StoreError::doing(doing()))?;
+        }
+        if self.dependencies != standing.dependencies {
+            save_dependencies(connection, &self.id, &self.dependencies)
+                .map_err(StoreError::doing(doing()))?;
+        }
+        *standing = Standing {
+            columns: Some(self.columns),
+            dependencies: self.dependencies,
+        };
+        Ok(())
     }
-    *standing = Standing {
-        columns: Some(wanted),
-        dependencies: wanted_dependencies,
-    };
-    Ok(())
 }
 
 fn save_dependencies(

@@ -2,20 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use claustre_domain::entity::{EntityRef, touched};
-use claustre_domain::time::{Hlc, Reading};
+use claustre_domain::{
+    entity::{EntityRef, touched},
+    projection::timeline,
+};
 use claustre_protocol::{
-    ids::{EventId, MachineId, ProjectId, SessionId, TaskId},
+    ids::{ProjectId, SessionId, TaskId},
     model::{StoredEvent, Update},
-    status::{LogLevel, Word},
     time::Timestamp,
 };
-use rusqlite::{Row, params};
+use rusqlite::params;
 use uuid::Uuid;
 
 use super::{
     Reader, StoreError,
-    codec::{self, Decoded, EVENT_COLUMNS, RawEvent},
+    codec::{self, Decoded, EVENT_COLUMNS, FOLD_COLUMNS, RawEvent},
     reader::limited,
 };
 
@@ -58,7 +59,7 @@ pub struct Snapshot {
 }
 
 impl Reader {
-    /// A timeline, newest first.
+    /// A timeline, newest first: made from the log, where each event knows what it says to people.
     ///
     /// # Errors
     /// SQLite refuses.
@@ -67,21 +68,35 @@ impl Reader {
         of: impl Into<TimelineOf>,
         limit: usize,
     ) -> Result<Vec<Update>, StoreError> {
-        const COLUMNS: &str = "events.uuid, updates.task, updates.session, updates.source, updates.text, updates.level,
-            updates.wall_ms, updates.counter, events.machine_id";
-        let (column, id) = match of.into() {
+        let of = of.into();
+        let doing = StoreError::doing("reading a timeline");
+        let (column, id) = match of {
             TimelineOf::Task(task) => ("task", task.uuid()),
             TimelineOf::Session(session) => ("session", session.uuid()),
         };
-        self.rows(
-            "reading a timeline",
-            &format!(
-                "SELECT {COLUMNS} FROM updates JOIN events USING (local_id) WHERE updates.{column} = ?1
-                 ORDER BY updates.wall_ms DESC, updates.counter DESC, updates.local_id DESC LIMIT ?2"
-            ),
-            params![id.to_string(), limited(limit)],
-            update,
-        )
+        let read = || -> rusqlite::Result<Vec<Update>> {
+            let mut statement = self.connection.prepare_cached(&format!(
+                "SELECT {FOLD_COLUMNS} FROM events WHERE {column} = ?1
+                 ORDER BY wall_ms DESC, counter DESC, local_id DESC"
+            ))?;
+            let mut rows = statement.query([id.to_string()])?;
+            let mut found = Vec::new();
+            // Not every event says something, so the rows cannot be counted beforehand.
+            while found.len() < limit
+                && let Some(row) = rows.next()?
+            {
+                found.extend(
+                    codec::recorded_row(row)?
+                        .and_then(|recorded| timeline::update(&recorded))
+                        .filter(|update| match of {
+                            TimelineOf::Task(task) => update.task_id == Some(task),
+                            TimelineOf::Session(session) => update.session_id == Some(session),
+                        }),
+                );
+            }
+            Ok(found)
+        };
+        read().map_err(doing)
     }
 
     /// The events after a position, oldest first, each with its own position.
@@ -119,16 +134,14 @@ impl Reader {
         )
     }
 
-    /// The events that are mainly about one entity, newest first.
+    /// The events that are mainly about one project, task or session, newest first.
     ///
     /// # Errors
     /// SQLite refuses.
     pub fn events_of(&self, subject: Uuid, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
         self.rows(
             "reading the log",
-            &format!(
-                "SELECT {EVENT_COLUMNS} FROM events WHERE subject = ?1 ORDER BY local_id DESC LIMIT ?2"
-            ),
+            &events_of(),
             params![subject.to_string(), limited(limit)],
             |row| Ok(RawEvent::from_row(row, 0)?.stored()),
         )
@@ -139,7 +152,6 @@ impl Reader {
     /// # Errors
     /// SQLite refuses.
     pub fn changed_since(&self, position: i64) -> Result<Vec<EntityRef>, StoreError> {
-        let mut buffer = String::new();
         let found: Vec<Vec<EntityRef>> = self.rows(
             "reading what changed",
             "SELECT event_type, version, payload FROM events WHERE local_id > ?1 ORDER BY local_id",
@@ -149,10 +161,9 @@ impl Reader {
                     row.get_ref(0)?.as_str()?,
                     row.get(1)?,
                     row.get_ref(2)?.as_str()?,
-                    &mut buffer,
                 );
                 Ok(match decoded {
-                    Decoded::Known(event) => touched(&event),
+                    Decoded::Known(event) => touched(&event).collect(),
                     Decoded::Unknown(_) => Vec::new(),
                 })
             },
@@ -202,24 +213,13 @@ impl Reader {
     }
 }
 
-fn update(row: &Row<'_>) -> rusqlite::Result<Update> {
-    let level: String = row.get(5)?;
-    let reading = Reading {
-        wall_ms: row.get(6)?,
-        counter: row.get(7)?,
-    };
-    let hlc = Hlc {
-        reading,
-        machine: MachineId::new(codec::uuid_column(row, 8)?),
-    };
-    Ok(Update {
-        id: EventId::new(codec::uuid_column(row, 0)?),
-        task_id: codec::optional_uuid_column(row, 1)?.map(TaskId::new),
-        session_id: codec::optional_uuid_column(row, 2)?.map(SessionId::new),
-        source: row.get(3)?,
-        payload: row.get(4)?,
-        level: LogLevel::parse_word(&level).unwrap_or_default(),
-        hlc: hlc.to_string(),
-        created_at: Timestamp::from_millis(reading.wall_ms),
-    })
+/// Each arm walks the index that knows events of its kind.
+pub(super) fn events_of() -> String {
+    format!(
+        "SELECT {EVENT_COLUMNS} FROM events WHERE subject = ?1 AND local_id IN (
+             SELECT local_id FROM events WHERE task = ?1
+             UNION ALL SELECT local_id FROM events WHERE session = ?1
+             UNION ALL SELECT local_id FROM events WHERE subject = ?1 AND task IS NULL AND session IS NULL)
+         ORDER BY local_id DESC LIMIT ?2"
+    )
 }

@@ -14,10 +14,16 @@ pub(super) struct Migration {
 }
 
 /// Append only: a step that was released is never changed.
-const MIGRATIONS: &[Migration] = &[Migration {
-    name: "01-log-and-projections",
-    sql: include_str!("../../../migrations/01-log-and-projections/up.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "01-log-and-projections",
+        sql: include_str!("../../../migrations/01-log-and-projections/up.sql"),
+    },
+    Migration {
+        name: "02-timelines-from-the-log",
+        sql: include_str!("../../../migrations/02-timelines-from-the-log/up.sql"),
+    },
+];
 
 /// Migrates the store. Returns the copy that was kept, where one was.
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<Option<PathBuf>, StoreError> {

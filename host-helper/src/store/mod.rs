@@ -6,6 +6,7 @@
 mod backup;
 mod chain;
 mod codec;
+mod compare;
 pub mod copies;
 mod entities;
 mod error;
@@ -17,8 +18,10 @@ mod migrate;
 mod open;
 mod outbox;
 mod reader;
+mod refold;
 mod replay;
 mod resolve;
+mod tagged;
 mod transaction;
 
 #[cfg(test)]

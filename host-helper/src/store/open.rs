@@ -13,11 +13,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_millis(5000);
 const LARGEST_IDLE_LOG: i64 = 64 * 1024 * 1024;
 const STATEMENTS: usize = 64;
 /// Memory for pages of the connection that writes, in KiB as SQLite wants it: the ends of all indexes that an event touches.
-const WRITER_PAGES: i64 = -8_000;
+pub(super) const WRITER_PAGES: i64 = -8_192;
 /// Pages of the write-ahead log before it is moved into the file: 16 MB, so that this is rare beside the commits.
 const CHECKPOINT_PAGES: i64 = 4000;
-/// In KiB, as SQLite takes it: the pages of the log's indexes that a day's work touches.
-const WRITER_CACHE: i64 = -8192;
 
 pub(super) fn refuse_old_sqlite(number: i32, name: &str) -> Result<(), StoreError> {
     if number < OLDEST_SQLITE {
@@ -46,7 +44,6 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection, StoreError> {
         .and_then(|()| connection.pragma_update(None, "foreign_keys", true))
         .and_then(|()| connection.pragma_update(None, "temp_store", "MEMORY"))
         .and_then(|()| connection.pragma_update(None, "cache_size", WRITER_PAGES))
-        .and_then(|()| connection.pragma_update(None, "cache_size", WRITER_CACHE))
         .and_then(|()| {
             connection.pragma_update_and_check(
                 None,

@@ -9,15 +9,12 @@ use claustre_domain::{
     entity::{Entity, EntityRef, World, touched},
     event::{EVENT_VERSION, Event, Recorded},
     project::Project,
-    projection::timeline,
     session::{Ask, Message, Session},
     task::Task,
     time::{Hlc, Reading},
 };
 use claustre_protocol::{
     ids::{AskId, EventId, MachineId, MessageId, ProjectId, SessionId, TaskId},
-    model::Update,
-    status::Word,
     time::Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
@@ -25,7 +22,7 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use super::{
     Store, StoreError,
     codec::{self, Hash, RawEvent},
-    entities::{self, Standing},
+    entities::{self, Standing, Wanted},
 };
 use crate::ids;
 
@@ -33,6 +30,8 @@ use crate::ids;
 pub struct Transaction<'store> {
     pub(super) store: &'store mut Store,
     pub(super) now: Timestamp,
+    /// `now` as the log has it.
+    now_text: String,
     reading: Reading,
     seq: i64,
     hash: Hash,
@@ -61,6 +60,7 @@ impl<'store> Transaction<'store> {
             .map_err(StoreError::doing("beginning a change"))?;
         Ok(Self {
             now,
+            now_text: now.to_rfc3339(),
             reading: store.reading,
             seq: store.seq,
             hash: store.hash,
@@ -101,7 +101,7 @@ impl<'store> Transaction<'store> {
             payload: codec::encode_payload(&event)?,
             actor: actor.to_owned(),
             cause,
-            created_at: self.now.to_rfc3339(),
+            created_at: self.now_text.clone(),
             hash: [0; codec::HASH_LENGTH],
         };
         raw.hash = raw.link(&self.hash);
@@ -118,7 +118,7 @@ impl<'store> Transaction<'store> {
             },
             event,
         };
-        self.fold(&recorded, local_id)?;
+        self.fold(&recorded)?;
         Ok(recorded)
     }
 
@@ -153,8 +153,8 @@ impl<'store> Transaction<'store> {
         self.position = local_id;
         self.foreign.insert(raw.machine, (raw.seq, raw.hash));
         self.reading = self.reading.observe(raw.reading, self.now.millis());
-        if let Some(recorded) = raw.recorded(&mut String::new()) {
-            self.fold(&recorded, local_id)?;
+        if let Some(recorded) = raw.recorded() {
+            self.fold(&recorded)?;
         }
         Ok(true)
     }
@@ -200,7 +200,7 @@ impl<'store> Transaction<'store> {
         &self.store.connection
     }
 
-    fn fold(&mut self, recorded: &Recorded, local_id: i64) -> Result<(), StoreError> {
+    fn fold(&mut self, recorded: &Recorded) -> Result<(), StoreError> {
         for of in touched(&recorded.event) {
             self.hold(of)?;
             if let Some(held) = self.entities.get_mut().get_mut(&of) {
@@ -209,9 +209,6 @@ impl<'store> Transaction<'store> {
                     .evolve(recorded);
                 held.changed = true;
             }
-        }
-        if let Some(update) = timeline::update(recorded) {
-            insert_update(self.connection(), local_id, recorded.hlc.reading, &update)?;
         }
         Ok(())
     }
@@ -233,7 +230,7 @@ impl<'store> Transaction<'store> {
     fn write_entities(&self) -> Result<(), StoreError> {
         for (of, held) in self.entities.borrow_mut().iter_mut() {
             if let (true, Some(entity)) = (held.changed, &held.entity) {
-                entities::save(self.connection(), *of, entity, &mut held.standing)?;
+                Wanted::of(*of, entity)?.save(self.connection(), &mut held.standing)?;
                 held.changed = false;
             }
         }
@@ -416,32 +413,4 @@ fn insert_event(connection: &Connection, raw: &RawEvent) -> Result<i64, StoreErr
             ])
         })
         .map_err(StoreError::doing("adding an event to the log"))
-}
-
-/// Writes the line of an event.
-pub(super) fn insert_update(
-    connection: &Connection,
-    local_id: i64,
-    reading: Reading,
-    update: &Update,
-) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO updates (local_id, task, session, source, level, text, wall_ms, counter)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        )
-        .and_then(|mut statement| {
-            statement.execute(params![
-                local_id,
-                update.task_id.map(|id| id.to_string()),
-                update.session_id.map(|id| id.to_string()),
-                update.source,
-                update.level.word(),
-                update.payload,
-                reading.wall_ms,
-                reading.counter,
-            ])
-        })
-        .map(|_| ())
-        .map_err(StoreError::doing("adding a line to a timeline"))
 }

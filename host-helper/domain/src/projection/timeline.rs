@@ -1,4 +1,7 @@
-//! The timeline: the events of a task or session that people want to read, one line each.
+//! The timeline: the events of a task or session that people want to read, one line each, made from the log when somebody looks.
+//!
+//! The store finds the events of a task or session by `task` and `session` at the top of their payloads: an event whose line belongs
+//! to one names it there.
 
 use claustre_protocol::{
     ids::{SessionId, TaskId},

@@ -287,16 +287,16 @@ impl Session {
                 detail,
                 ..
             } => {
-                self.standing.write(
-                    SessionStanding {
+                self.standing.write_in_place(stamp, |standing| {
+                    let text = std::mem::take(&mut standing.detail);
+                    *standing = SessionStanding {
                         status: *status,
                         reason: *reason,
                         source: *source,
                         since: *since,
-                        detail: detail.clone(),
-                    },
-                    stamp,
-                );
+                        detail: refilled(text, detail),
+                    };
+                });
                 if matches!(
                     reason,
                     Some(Reason::Exited | Reason::Crashed | Reason::Lost | Reason::LaunchFailed)
@@ -304,7 +304,9 @@ impl Session {
                     self.client.write(None, stamp);
                 }
             }
-            Event::SessionReported { message, .. } => self.message.write(message.clone(), stamp),
+            Event::SessionReported { message, .. } => self
+                .message
+                .write_in_place(stamp, |text| text.clone_from(message)),
             Event::SessionAsked(asked) => self.asks.open(asked.ask),
             Event::SessionAskClosed { ask, .. } => self.asks.close(*ask),
             Event::MessageQueued { message, .. } => self.queued.open(*message),
@@ -333,6 +335,13 @@ impl Session {
             _ => {}
         }
     }
+}
+
+/// The text in the memory of another one.
+fn refilled(mut memory: String, text: &str) -> String {
+    memory.clear();
+    memory.push_str(text);
+    memory
 }
 
 /// Something a session asked a person.

@@ -55,7 +55,7 @@ proptest! {
         // Folded here, in memory, backwards.
         let mut folded = BTreeMap::new();
         for (_, raw) in events.iter().rev() {
-            fold(&mut folded, &raw.recorded(&mut String::new()).unwrap());
+            fold(&mut folded, &raw.recorded().unwrap());
         }
         let connection = &bench.store.as_ref().unwrap().connection;
         for (of, entity) in folded {

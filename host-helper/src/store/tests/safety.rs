@@ -322,3 +322,51 @@ fn stores_and_readers_may_go_to_other_threads() {
     goes::<Store>();
     goes::<Reader>();
 }
+
+#[test]
+fn a_commit_writes_few_pages() {
+    let mut bench = Bench::new();
+    let shop = bench.project("shop");
+    let task = bench.task(shop, "First");
+    let session = bench.launch(shop, task);
+    let frames = |bench: &mut Bench, event: &dyn Fn(u64) -> Event| {
+        let log = bench.path().with_file_name("claustre.db-wal");
+        let size = |log: &Path| std::fs::metadata(log).unwrap().len();
+        bench.store().checkpoint().unwrap();
+        let commits = 40;
+        for number in 0..commits {
+            bench.now += 1;
+            let now = Timestamp::from_millis(bench.now);
+            let mut transaction = bench.store().begin(now).unwrap();
+            transaction.append(event(number), "test", None).unwrap();
+            transaction.commit().unwrap();
+        }
+        // Each page with 24 bytes before it; the file begins with 32.
+        (size(&log) - 32) as f64 / (4096.0 + 24.0) / commits as f64
+    };
+    let of_note = frames(&mut bench, &|_| Event::TaskNoted {
+        task: Some(task),
+        session: None,
+        source: "log".into(),
+        level: LogLevel::Info,
+        text: "found 14 callers in 6 files, all of them in the reader".into(),
+    });
+    let of_status = frames(&mut bench, &|number| Event::SessionStatusChanged {
+        session,
+        status: claustre_protocol::status::ClaudeStatus::Working,
+        reason: None,
+        source: claustre_protocol::status::Source::Hook,
+        since: now_of(number),
+        detail: format!("step {number}"),
+    });
+    // The log, its four indexes (one of them for the timeline), the entity; and now and then a page splits.
+    assert!(of_note < 6.5, "a note takes {of_note} pages");
+    assert!(
+        of_status < 7.5,
+        "a change of status takes {of_status} pages"
+    );
+}
+
+fn now_of(number: u64) -> Timestamp {
+    Timestamp::from_millis(1_800_000_000_000 + i64::try_from(number).unwrap())
+}
