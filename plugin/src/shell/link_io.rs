@@ -70,10 +70,10 @@ impl Shell {
         }
     }
 
-    /// Tells the link whether our client is attached. Zellij's list of clients is of no use here: it leaves out a client
-    /// whose focus is on the plugin that asks.
+    /// Tells the link whether our client is attached, and looks whether it sees the dashboard. Zellij's list of clients is
+    /// of no use here: it leaves out a client whose focus is on the plugin that asks.
     pub(super) fn check_client(&mut self) {
-        let attached = get_focused_pane_info().is_ok();
+        let attached = self.look().tab.is_some();
         let clients = if attached {
             vec![self.ids.client_id]
         } else {

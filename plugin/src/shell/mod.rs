@@ -22,6 +22,7 @@ use claustre_plugin::{
     link::{Identity, Link},
     model::Model,
     msg::Msg,
+    presence::Typed,
     timers::{Purpose, Timers},
     zellij::event::{Event, PipeMessage, PipeSource},
 };
@@ -77,6 +78,7 @@ pub struct Shell {
     last_frame: Option<u64>,
     timers: Timers,
     home: Home,
+    typed: Typed,
 }
 
 /// What Zellij calls.
@@ -103,6 +105,8 @@ impl Shell {
             EventType::PermissionRequestResult,
             EventType::PaneClosed,
             EventType::TabUpdate,
+            // Which of several clients pressed our key is told in no other way.
+            EventType::InputReceived,
         ]);
         request_permission(&PERMISSIONS);
     }
@@ -183,10 +187,13 @@ impl Shell {
     fn message(&mut self, message: PipeMessage) {
         match (&message.source, message.name.as_str()) {
             (PipeSource::Cli(pipe), MESSAGE_SHOW) => {
-                self.show();
+                self.asked_to_show();
                 unblock_cli_pipe_input(pipe);
             }
-            (PipeSource::Cli(_), _) => self.pipe_line(message),
+            (PipeSource::Cli(_), _) => {
+                self.typed.line();
+                self.pipe_line(message);
+            }
             (PipeSource::Keybind | PipeSource::Plugin, MESSAGE_TOGGLE) => self.toggle(),
             (PipeSource::Keybind | PipeSource::Plugin, _) => {}
         }
@@ -195,7 +202,9 @@ impl Shell {
     fn event(&mut self, event: Event) {
         match event {
             Event::Timer => self.run_due_timers(),
-            Event::Visible(visible) => self.on_screen(visible),
+            Event::Visible(_) => {
+                self.look();
+            }
             Event::Mode {
                 session,
                 shell,
@@ -216,10 +225,9 @@ impl Shell {
             // Tabs are told anew when clients come and go, too.
             Event::Tabs(tabs) => {
                 self.home.tab = self.home.tab.filter(|home| tabs.contains(home));
-                if self.link.is_up() {
-                    self.check_client();
-                }
+                self.check_client();
             }
+            Event::Typed => self.typed.typed(self.now()),
             Event::Key(key) => self.input(Msg::Key(key)),
             Event::Mouse(mouse) => self.input(Msg::Mouse(mouse)),
             Event::Pasted(text) => self.input(Msg::Pasted(text)),
@@ -263,6 +271,10 @@ impl Shell {
                 // `settle` draws.
                 Purpose::Frame => {}
                 Purpose::Place => self.place(),
+                Purpose::Look => {
+                    self.look();
+                }
+                Purpose::Show => self.show_if_nobody_did(),
                 Purpose::Heartbeat => {
                     self.check_client();
                     let effects = self.link.tick(now);

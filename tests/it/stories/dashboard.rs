@@ -261,3 +261,41 @@ fn detached_attached_twice_and_reloaded_nothing_is_lost_or_done_twice() {
     machine.is_clean_everywhere(&shop);
     machine.replay_agrees();
 }
+
+#[test]
+fn two_clients_each_show_and_hide_one_dashboard_and_it_lives_on_both() {
+    let story = "the dashboard, two clients";
+    let Some(machine) = machine(story) else {
+        return;
+    };
+    machine.project("shop");
+    let mut zellij = zellij(&machine);
+    open_dashboard(&zellij.terminal);
+    // Left open: whoever comes back gets the instance that was left, the second one gets a new one.
+    zellij.detach();
+    let first = zellij.attach(150, 45);
+    first.wait_for_text("┌ Projects", PATIENCE);
+    let second = zellij.attach(150, 45);
+    second.wait_for_text("┌ Projects", PATIENCE);
+
+    let gone = |screen: &str| !screen.contains("┌ Projects");
+    for (presser, other, title) in [(&first, &second, "Alpha"), (&second, &first, "Beta")] {
+        // One press hides it, and does not bring it back through the other client's instance.
+        presser.send(TOGGLE);
+        presser.wait_until("the dashboard to be gone", PATIENCE, gone);
+        other.wait_until("the dashboard to be gone there too", PATIENCE, gone);
+        presser.send(TOGGLE);
+        presser.wait_for_text("┌ Projects", PATIENCE);
+        other.wait_for_text("┌ Projects", PATIENCE);
+        // What changes is seen on both, though nobody presses a key.
+        machine.task("shop", title, &["--draft"]);
+        presser.wait_for_text(title, PATIENCE);
+        other.wait_for_text(title, PATIENCE);
+        presser.send("?");
+        presser.wait_for_text("┌ Keys", PATIENCE);
+        presser.send("q");
+        presser.wait_until("the help to close", PATIENCE, |screen| {
+            !screen.contains("┌ Keys")
+        });
+    }
+}
