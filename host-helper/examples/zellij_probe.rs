@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         session: session.clone(),
         server_pid,
     };
-    let link = links.ensure(key.clone());
+    let link = links.ensure(key.clone(), None);
     let screens = Arc::new(ZellijMultiplexer::new(zellij, Arc::clone(&links)));
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     loop {
@@ -166,7 +166,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 "measured".to_owned()
             }
             "ensure" => {
-                links.ensure(key.clone());
+                links.ensure(key.clone(), None);
                 "ensured".to_owned()
             }
             "quit" => break,

@@ -57,8 +57,9 @@ impl Typed {
         self.key = true;
     }
 
-    /// A line of the daemon came. Zellij announces it as if our client had typed it.
-    pub const fn line(&mut self) {
+    /// What was typed last was not the key: it came to us as a key, or was a line of the daemon, which Zellij announces as
+    /// if our client had typed it.
+    pub const fn explained(&mut self) {
         self.key = false;
     }
 
@@ -131,13 +132,13 @@ mod tests {
     }
 
     #[test]
-    fn one_press_counts_once_and_a_line_of_the_daemon_is_none() {
+    fn one_press_counts_once_and_what_came_otherwise_is_none() {
         let mut typed = Typed::default();
         typed.typed(10);
         assert_eq!(typed.toggle(ELSEWHERE, 11), Toggle::Show);
         assert_eq!(typed.toggle(ELSEWHERE, 12), Toggle::Look);
         typed.typed(20);
-        typed.line();
+        typed.explained();
         assert_eq!(typed.toggle(ELSEWHERE, 21), Toggle::Look);
     }
 

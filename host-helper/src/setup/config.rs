@@ -6,6 +6,8 @@ use super::{SetupError, Targets, line_of, parse_kdl};
 
 /// The alias of the plugin.
 pub const ALIAS: &str = "claustre";
+/// The end of the plugin's place, under whichever home.
+const PLUGIN_FILE: &str = "/zellij/claustre.wasm";
 /// In Zellij's own list of plugins that start in the background; a list of the user's takes its place.
 const LINK_PLUGIN: &str = "zellij:link";
 
@@ -46,8 +48,10 @@ pub fn with_claustre(text: &str, targets: &Targets) -> Result<String, SetupError
     )?;
 
     let key = quote(&targets.key);
-    let bind =
-        format!("        bind {key} {{ MessagePlugin \"{ALIAS}\" {{ name \"toggle\"; }}; }}\n");
+    // By its file: a server that runs already learns of new keys, but not of new aliases.
+    let bind = format!(
+        "        bind {key} {{ MessagePlugin {location} {{ name \"toggle\"; helper {helper}; }}; }}\n"
+    );
     if document.get("keybinds").is_none() {
         add(&mut document, "keybinds", "", targets)?;
     }
@@ -96,9 +100,15 @@ fn is_complete(document: &KdlDocument, targets: &Targets) -> bool {
         location == Some(format!("file:{}", targets.plugin.display()).as_str())
             && helper == Some(targets.helper.display().to_string().as_str())
     });
-    let bound = document
-        .get("keybinds")
-        .is_some_and(|node| bindings(node, &targets.key).into_iter().any(is_ours));
+    let bound = document.get("keybinds").is_some_and(|node| {
+        let wanted = [
+            format!("file:{}", targets.plugin.display()),
+            targets.helper.display().to_string(),
+        ];
+        bindings(node, &targets.key).into_iter().any(|bind| {
+            [told_plugin(bind), told_helper(bind)] == wanted.each_ref().map(|text| Some(&**text))
+        })
+    });
     alias && child("load_plugins", ALIAS).is_some() && bound
 }
 
@@ -165,13 +175,23 @@ fn same_key(entry: &KdlEntry, key: &str) -> bool {
         .is_some_and(|text| spelled(text) == spelled(key))
 }
 
+/// By the alias, as older setups bound it, or by the file.
 fn is_ours(bind: &KdlNode) -> bool {
     bind.name().value() == "bind"
-        && bind
-            .children()
-            .and_then(|actions| actions.get_arg("MessagePlugin"))
-            .and_then(|argument| argument.as_string())
-            == Some(ALIAS)
+        && told_plugin(bind).is_some_and(|plugin| {
+            plugin == ALIAS || plugin.starts_with("file:") && plugin.ends_with(PLUGIN_FILE)
+        })
+}
+
+/// The plugin that the binding sends a message to.
+fn told_plugin(bind: &KdlNode) -> Option<&str> {
+    bind.children()?.get_arg("MessagePlugin")?.as_string()
+}
+
+/// The helper that the binding gives the plugin.
+fn told_helper(bind: &KdlNode) -> Option<&str> {
+    let message = bind.children()?.get("MessagePlugin")?;
+    message.children()?.get_arg("helper")?.as_string()
 }
 
 /// Adds to the children of a top node, which is made where there is none.

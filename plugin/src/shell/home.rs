@@ -19,7 +19,7 @@ use claustre_plugin::{
 };
 
 /// The name under which `claustre setup` makes the plugin known.
-const ALIAS: &str = "claustre";
+pub const ALIAS: &str = "claustre";
 
 /// Between showing the pane and giving it its size.
 const PLACE_MILLIS: u64 = 30;
@@ -82,7 +82,7 @@ impl Shell {
         if self.home.tab.or_else(|| self.find_home()) == Some(tab) {
             show_self(true);
             self.place();
-        } else if let Ok(plugin) = RunPluginOrAlias::from_url(ALIAS, &None, None, None) {
+        } else if let Some(plugin) = self.itself() {
             let action = actions::Action::LaunchOrFocusPlugin {
                 plugin,
                 should_float: true,
@@ -99,6 +99,20 @@ impl Shell {
         }
         self.home.tab = Some(tab);
         self.on_screen(true);
+    }
+
+    /// What Zellij has us from: our alias, or our file where the server started before it could know the alias.
+    pub(super) fn address(&self) -> String {
+        get_pane_info(PaneId::Plugin(self.ids.plugin_id))
+            .and_then(|pane| pane.plugin_url)
+            .unwrap_or_else(|| ALIAS.to_owned())
+    }
+
+    /// The plugin as Zellij has to be told of it to mean the one that runs.
+    fn itself(&self) -> Option<RunPluginOrAlias> {
+        let address = self.address();
+        let configuration = (address != ALIAS).then(|| self.configuration.clone());
+        RunPluginOrAlias::from_url(&address, &configuration, None, None).ok()
     }
 
     /// Gives the pane most of the screen and its name. Zellij forgets both when the pane goes off the screen.

@@ -11,7 +11,7 @@ use claustre_plugin::{
 use claustre_protocol::link::{PIPE_FROM_PLUGIN, PIPE_TO_PLUGIN};
 use zellij_tile::prelude::*;
 
-use super::Shell;
+use super::{Shell, home::ALIAS};
 
 /// Milliseconds between two calls for the daemon while nothing is connected.
 const BOOTSTRAP_MILLIS: u64 = 7_000;
@@ -114,16 +114,19 @@ impl Shell {
             .get(HELPER_KEY)
             .map_or(HELPER, String::as_str);
         let server = self.ids.server_pid.to_string();
-        run_command(
-            &[
-                helper,
-                "link",
-                "--session",
-                session,
-                "--server-pid",
-                &server,
-            ],
-            BTreeMap::new(),
-        );
+        let mut call = vec![
+            helper,
+            "link",
+            "--session",
+            session,
+            "--server-pid",
+            &server,
+        ];
+        // Under our alias the daemon finds us anyway.
+        let address = self.address();
+        if address != ALIAS {
+            call.extend(["--plugin", &address, "--helper", helper]);
+        }
+        run_command(&call, BTreeMap::new());
     }
 }

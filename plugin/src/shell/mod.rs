@@ -191,7 +191,7 @@ impl Shell {
                 unblock_cli_pipe_input(pipe);
             }
             (PipeSource::Cli(_), _) => {
-                self.typed.line();
+                self.typed.explained();
                 self.pipe_line(message);
             }
             (PipeSource::Keybind | PipeSource::Plugin, MESSAGE_TOGGLE) => self.toggle(),
@@ -237,6 +237,7 @@ impl Shell {
 
     /// Only what is on the screen gets keys, however it came there.
     fn input(&mut self, msg: Msg) {
+        self.typed.explained();
         self.on_screen(true);
         self.tell(msg);
     }
