@@ -33,6 +33,8 @@ pub struct Home {
     pub visible: bool,
     /// The tab it lies in, where known.
     pub tab: Option<usize>,
+    /// Was it given the whole screen, because that is small?
+    pub fills: bool,
 }
 
 impl Shell {
@@ -116,21 +118,32 @@ impl Shell {
     }
 
     /// Gives the pane most of the screen and its name. Zellij forgets both when the pane goes off the screen.
-    pub(super) fn place(&self) {
+    pub(super) fn place(&mut self) {
         let own = PaneId::Plugin(self.ids.plugin_id);
         rename_plugin_pane(self.ids.plugin_id, "claustre");
+        let small = self.on_small_screen();
+        self.home.fills = small;
+        let (edge, length) = if small { ("0%", "100%") } else { ("4%", "92%") };
         let text = |percent: &str| Some(percent.to_owned());
         let coordinates = FloatingPaneCoordinates::new(
-            text("4%"),
-            text("4%"),
-            text("92%"),
-            text("92%"),
+            text(edge),
+            text(edge),
+            text(length),
+            text(length),
             None,
             None,
         );
         if let Some(coordinates) = coordinates {
             change_floating_panes_coordinates(vec![(own, coordinates)]);
         }
+    }
+
+    /// Does every cell count?
+    pub(super) fn on_small_screen(&self) -> bool {
+        self.home
+            .tab
+            .and_then(get_tab_info)
+            .is_some_and(|tab| tab.display_area_columns < 80 || tab.display_area_rows < 26)
     }
 
     pub(super) fn hide(&mut self) {

@@ -11,10 +11,12 @@ use claustre_plugin::{
 use claustre_protocol::link::{PIPE_FROM_PLUGIN, PIPE_TO_PLUGIN};
 use zellij_tile::prelude::*;
 
-use super::{Shell, home::ALIAS};
+use super::{Shell, home::ALIAS, wall_clock};
 
 /// Milliseconds between two calls for the daemon while nothing is connected.
 const BOOTSTRAP_MILLIS: u64 = 7_000;
+/// Milliseconds until the daemon is called for once it was lost.
+const AGAIN_MILLIS: u64 = 1_500;
 /// Milliseconds until the session's name is asked for again.
 const FIRST_MILLIS: u64 = 300;
 /// The program that connects the daemon, where the plugin's configuration names none.
@@ -51,12 +53,13 @@ impl Shell {
             match effect {
                 LinkEffect::Send { pipe, line } => cli_pipe_output(&pipe, &line),
                 LinkEffect::Deliver(Msg::Link(state)) => {
+                    // What was shown was true until now, whenever the last tick was.
+                    self.tell(Msg::Tick(wall_clock()));
                     self.tell(Msg::Link(state));
                     if !self.link.is_up() {
-                        self.timers.set(
-                            Purpose::Bootstrap,
-                            self.now().saturating_add(BOOTSTRAP_MILLIS),
-                        );
+                        // A daemon that was restarted is there again at once.
+                        self.timers
+                            .set(Purpose::Bootstrap, self.now().saturating_add(AGAIN_MILLIS));
                     }
                 }
                 LinkEffect::Deliver(msg) => self.tell(msg),

@@ -40,6 +40,9 @@ pub use exports::start;
 /// Least milliseconds between two frames: 20 a second, the first of a burst at once.
 const FRAME_MILLIS: u64 = 50;
 
+/// Milliseconds after a change of size in which more changes of it are taken together.
+const RESIZE_MILLIS: u64 = 200;
+
 /// What the plugin may do in Zellij; `claustre setup` grants the same list beforehand.
 const PERMISSIONS: [PermissionType; 9] = [
     PermissionType::ReadApplicationState,
@@ -142,6 +145,10 @@ impl Shell {
         let mut effects = Vec::new();
         if size != self.size {
             self.size = size;
+            if self.home.visible && !claustre_plugin::view::fits(columns, rows) {
+                // The screen may have become too small for a margin.
+                self.place_soon();
+            }
             effects = claustre_plugin::update::update(
                 &mut self.model,
                 Msg::Resized {
@@ -153,6 +160,7 @@ impl Shell {
         for effect in effects {
             self.effect(effect);
         }
+        self.arm();
         self.draw();
         self.last_frame = Some(self.now());
     }
@@ -226,6 +234,9 @@ impl Shell {
             Event::Tabs(tabs) => {
                 self.home.tab = self.home.tab.filter(|home| tabs.contains(home));
                 self.check_client();
+                if self.home.visible && self.home.fills && !self.on_small_screen() {
+                    self.place_soon();
+                }
             }
             Event::Typed => self.typed.typed(self.now()),
             Event::Key(key) => self.input(Msg::Key(key)),
@@ -304,10 +315,21 @@ impl Shell {
                 self.timers.set(Purpose::Frame, next);
             }
         }
-        if let Some(wait) = self.timers.to_arm(now) {
+        self.arm();
+        draw
+    }
+
+    /// Gives the pane its size once the screen has stopped changing.
+    fn place_soon(&mut self) {
+        self.timers
+            .set(Purpose::Place, self.now().saturating_add(RESIZE_MILLIS));
+    }
+
+    /// Has Zellij call for the next deadline.
+    fn arm(&mut self) {
+        if let Some(wait) = self.timers.to_arm(self.now()) {
             set_timeout(Duration::from_millis(wait).as_secs_f64());
         }
-        draw
     }
 
     fn draw(&mut self) {
