@@ -6,10 +6,12 @@
 //! a pane that is off the screen. That call picks the wrong tab when the pane lies in the user's tab already (it takes the
 //! tab's id for its place), and then the pane is simply shown.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use zellij_tile::prelude::*;
-use zellij_utils::input::layout::RunPluginOrAlias;
+use zellij_utils::input::layout::{
+    PluginAlias, PluginUserConfiguration, RunPlugin, RunPluginLocation, RunPluginOrAlias,
+};
 
 use super::Shell;
 use claustre_plugin::{
@@ -84,7 +86,8 @@ impl Shell {
         if self.home.tab.or_else(|| self.find_home()) == Some(tab) {
             show_self(true);
             self.place();
-        } else if let Some(plugin) = self.itself() {
+        } else {
+            let plugin = self.itself();
             let action = actions::Action::LaunchOrFocusPlugin {
                 plugin,
                 should_float: true,
@@ -110,11 +113,21 @@ impl Shell {
             .unwrap_or_else(|| ALIAS.to_owned())
     }
 
-    /// The plugin as Zellij has to be told of it to mean the one that runs.
-    fn itself(&self) -> Option<RunPluginOrAlias> {
+    /// The plugin as Zellij has to be told of it to mean the one that runs. (Its own reading of an address brings a
+    /// reader of all URLs with it.)
+    fn itself(&self) -> RunPluginOrAlias {
         let address = self.address();
-        let configuration = (address != ALIAS).then(|| self.configuration.clone());
-        RunPluginOrAlias::from_url(&address, &configuration, None, None).ok()
+        let Some(path) = address.strip_prefix("file:") else {
+            return RunPluginOrAlias::Alias(PluginAlias {
+                name: address,
+                ..PluginAlias::default()
+            });
+        };
+        RunPluginOrAlias::RunPlugin(RunPlugin {
+            location: RunPluginLocation::File(PathBuf::from(path)),
+            configuration: PluginUserConfiguration::new(self.configuration.clone()),
+            ..RunPlugin::default()
+        })
     }
 
     /// Gives the pane most of the screen and its name. Zellij forgets both when the pane goes off the screen.
