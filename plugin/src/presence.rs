@@ -11,6 +11,16 @@ const KEY_MILLIS: u64 = 250;
 /// A command that was typed is run by a shell, and sends its message through the daemon.
 const COMMAND_MILLIS: u64 = 3_000;
 
+/// While an instance loads, Zellij keeps what is meant for any of them, and then gives it to all.
+const LOAD_MILLIS: u64 = 800;
+/// Clients are numbered from 1, and the lowest free number is given away first.
+const FIRST_CLIENT: u16 = 1;
+
+/// Was this instance probably loaded because one more client came, and not because the plugin was?
+pub const fn joins_others(client: u16) -> bool {
+    client > FIRST_CLIENT
+}
+
 /// What Zellij says of the dashboard's pane and of our client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Seen {
@@ -63,9 +73,11 @@ impl Typed {
         self.key = false;
     }
 
-    /// The key binding's message came: what is to be done?
-    pub fn toggle(&mut self, seen: Seen, now: u64) -> Toggle {
-        let ours = std::mem::take(&mut self.key) && self.within(KEY_MILLIS, now);
+    /// The key binding's message came to this client's instance, so many milliseconds after it was loaded: what is to be
+    /// done?
+    pub fn toggle(&mut self, client: u16, seen: Seen, now: u64) -> Toggle {
+        let replayed = joins_others(client) && now < LOAD_MILLIS;
+        let ours = std::mem::take(&mut self.key) && self.within(KEY_MILLIS, now) && !replayed;
         match (ours && seen.tab.is_some(), seen.focused) {
             (false, _) => Toggle::Look,
             (true, true) => Toggle::Hide,
@@ -124,22 +136,34 @@ mod tests {
         let (mut first, mut second) = (Typed::default(), Typed::default());
         second.typed(1_000);
         first.typed(9_000);
-        assert_eq!(first.toggle(FOCUSED, 9_001), Toggle::Hide);
-        assert_eq!(second.toggle(FOCUSED, 9_001), Toggle::Look);
+        assert_eq!(first.toggle(1, FOCUSED, 9_001), Toggle::Hide);
+        assert_eq!(second.toggle(2, FOCUSED, 9_001), Toggle::Look);
         second.typed(9_500);
-        assert_eq!(first.toggle(ELSEWHERE, 9_501), Toggle::Look);
-        assert_eq!(second.toggle(ELSEWHERE, 9_501), Toggle::Show);
+        assert_eq!(first.toggle(1, ELSEWHERE, 9_501), Toggle::Look);
+        assert_eq!(second.toggle(2, ELSEWHERE, 9_501), Toggle::Show);
     }
 
     #[test]
     fn one_press_counts_once_and_what_came_otherwise_is_none() {
         let mut typed = Typed::default();
         typed.typed(10);
-        assert_eq!(typed.toggle(ELSEWHERE, 11), Toggle::Show);
-        assert_eq!(typed.toggle(ELSEWHERE, 12), Toggle::Look);
+        assert_eq!(typed.toggle(1, ELSEWHERE, 11), Toggle::Show);
+        assert_eq!(typed.toggle(1, ELSEWHERE, 12), Toggle::Look);
         typed.typed(20);
         typed.explained();
-        assert_eq!(typed.toggle(ELSEWHERE, 21), Toggle::Look);
+        assert_eq!(typed.toggle(1, ELSEWHERE, 21), Toggle::Look);
+    }
+
+    #[test]
+    fn what_is_replayed_to_a_newcomer_was_done_by_those_who_were_there() {
+        let mut newcomer = Typed::default();
+        newcomer.typed(40);
+        assert_eq!(newcomer.toggle(2, FOCUSED, 41), Toggle::Look);
+        newcomer.typed(2_000);
+        assert_eq!(newcomer.toggle(2, FOCUSED, 2_001), Toggle::Hide);
+        let mut first = Typed::default();
+        first.typed(40);
+        assert_eq!(first.toggle(1, ELSEWHERE, 41), Toggle::Show);
     }
 
     #[test]
@@ -150,7 +174,7 @@ mod tests {
             tab: None,
             ..ELSEWHERE
         };
-        assert_eq!(typed.toggle(left, 10), Toggle::Look);
+        assert_eq!(typed.toggle(1, left, 10), Toggle::Look);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use zellij_utils::input::layout::{
 use super::Shell;
 use claustre_plugin::{
     msg::Msg,
-    presence::{Seen, Toggle},
+    presence::{Seen, Toggle, joins_others},
     timers::Purpose,
 };
 
@@ -44,7 +44,7 @@ impl Shell {
     /// the focus.
     pub(super) fn toggle(&mut self) {
         let (seen, now) = (self.seen(), self.now());
-        match self.typed.toggle(seen, now) {
+        match self.typed.toggle(self.ids.client_id, seen, now) {
             Toggle::Show => self.show(),
             Toggle::Hide => self.hide(),
             Toggle::Look => self.others_act(),
@@ -171,7 +171,7 @@ impl Shell {
         let seen = self.look();
         if seen.focused {
             self.home.tab = seen.tab;
-        } else if !seen.suppressed && clients().is_none_or(|clients| clients < 2) {
+        } else if !seen.suppressed && !joins_others(self.ids.client_id) {
             self.hide();
         }
     }
@@ -233,11 +233,6 @@ pub fn find_pane(fits: impl Fn(&PaneInfo) -> bool) -> Option<TabInfo> {
         .find(|(_, panes)| panes.iter().any(&fits))
         .map(|(place, _)| *place)?;
     session.tabs.into_iter().find(|tab| tab.position == place)
-}
-
-/// How many clients are attached to this session.
-fn clients() -> Option<usize> {
-    own_session().map(|session| session.connected_clients)
 }
 
 fn own_session() -> Option<SessionInfo> {

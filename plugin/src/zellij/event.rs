@@ -275,6 +275,7 @@ fn palette(styling: Fields<'_>) -> Palette {
         dim: frame,
         accent: colour(11, 0),
         selection: colour(2, 1),
+        selected_text: colour(2, 0),
         warning: colour(1, 2),
         error: colour(14, 0),
         success: colour(13, 0),
