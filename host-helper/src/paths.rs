@@ -137,6 +137,10 @@ impl Paths {
     pub fn zellij(&self) -> PathBuf {
         self.home.join("zellij")
     }
+    /// What `setup` wrote elsewhere, so that it can be undone; there only while the dashboard is set up.
+    pub fn setup_journal(&self) -> PathBuf {
+        self.zellij().join("setup.json")
+    }
 }
 
 #[cfg(test)]

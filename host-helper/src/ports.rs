@@ -303,7 +303,7 @@ pub struct LiveChange {
 /// Claude Code as an outside program.
 pub trait Agent: Send {
     /// Foresees what would stand in the way of a launch: a dialog that a person must answer.
-    fn foresee(&self, order: &PlanOrder) -> Vec<String>;
+    fn foresee(&mut self, order: &PlanOrder, at: Timestamp) -> Vec<String>;
     /// Writes the launch plan.
     ///
     /// # Errors

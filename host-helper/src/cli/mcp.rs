@@ -16,6 +16,7 @@ use claustre_protocol::{
     hook::{SESSION_VARIABLE, TOKEN_VARIABLE},
 };
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{
     Context,
@@ -29,17 +30,21 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(40);
 
 pub fn run(context: &Context) -> Result<(), CliError> {
-    bridge::run(io::stdin(), io::stdout().lock(), || connect(&context.paths))
+    let bridge = Uuid::new_v4();
+    bridge::run(io::stdin(), io::stdout().lock(), || {
+        connect(&context.paths, bridge)
+    })
 }
 
 /// A connection that has said who it is, to a daemon that is started where there is none.
-fn connect(paths: &Paths) -> Result<UnixStream, CliError> {
+fn connect(paths: &Paths, bridge: Uuid) -> Result<UnixStream, CliError> {
     let stream = reach(paths)?;
     let hello = json!({
         "claustre": "hello",
         "session": env::var(SESSION_VARIABLE).unwrap_or_default(),
         "token": env::var(TOKEN_VARIABLE).unwrap_or_default(),
         "protocol": PROTOCOL,
+        "bridge": bridge,
     });
     writeln!(&stream, "{hello}")
         .map_err(|error| CliError::failed("connecting to the MCP server", error))?;

@@ -162,7 +162,7 @@ async fn serve(
     );
     let links = Arc::new(links.with_settings(settings));
     let multiplexer: Arc<dyn Multiplexer> = Arc::new(ZellijPort::new(
-        ZellijMultiplexer::new(zellij.clone(), links.clone()),
+        ZellijMultiplexer::new(zellij.clone(), links.clone(), paths.setup_journal()),
         links.clone(),
         Handle::current(),
         config.zellij.shell_beside,
@@ -248,6 +248,7 @@ async fn serve(
         })),
         reports: reports.clone(),
         tokens: Arc::new(move |session| reading.read(session)),
+        deaf: Default::default(),
     });
     tasks.spawn(outbox::run(engine.clone(), effects, stop.clone()));
     tasks.spawn(recount::run(

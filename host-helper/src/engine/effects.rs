@@ -1,8 +1,8 @@
 //! How each effect is done, through the ports. Every one may be repeated.
 
 use std::{
-    sync::{Arc, mpsc},
-    time::Duration,
+    collections::BTreeMap,
+    sync::{Arc, Mutex, mpsc},
 };
 
 use claustre_domain::{
@@ -10,7 +10,7 @@ use claustre_domain::{
     effect::Effect,
     event::SessionOpened,
     project::Project,
-    session::{MessageState, Pane, Session},
+    session::{Pane, Session},
 };
 use claustre_protocol::{
     ids::{MessageId, SessionId},
@@ -29,18 +29,10 @@ use crate::{
     store::PendingEffect,
 };
 
-/// How long after its text the Enter is typed: a client swallows one that comes at once.
-const PAUSE_BEFORE_ENTER: Duration = Duration::from_millis(250);
-/// How long a client has been at rest before anything is typed into it.
-const REST_BEFORE_TYPING_MS: i64 = 1_000;
-/// How long a typed prompt may take to be confirmed before Enter is typed again.
-const CONFIRM_MS: u64 = 2_000;
 /// How soon what must go before is looked at again.
 const LOOK_AGAIN_MS: i64 = 100;
 /// How often a client that ends is looked at: its launcher makes it end long before.
 const MOST_LOOKS_AT_CLIENT: u32 = 200;
-/// How often Enter is typed.
-const MOST_ENTERS: u32 = 3;
 
 /// What came of an effect.
 pub enum Ran {
@@ -80,6 +72,8 @@ pub struct Effects {
     pub reports: mpsc::SyncSender<Input>,
     /// Makes the secret token of a session, and remembers it in the session's directory.
     pub tokens: Arc<dyn Fn(SessionId) -> Result<String, PortError> + Send + Sync>,
+    /// How often each message was typed and not taken.
+    pub deaf: Mutex<BTreeMap<MessageId, u32>>,
 }
 
 impl Effects {
@@ -439,88 +433,6 @@ impl Effects {
             })
     }
 
-    fn deliver(&self, session: &Session, message: MessageId) -> Ran {
-        let later = |after_ms, why: &str| Ran::Later {
-            after_ms,
-            why: why.into(),
-        };
-        let (Ok(Some(waiting)), true) = (
-            self.engine.read_blocking(|reader| reader.message(message)),
-            session.is_open(),
-        ) else {
-            return Ran::Done(Vec::new());
-        };
-        if waiting.state != MessageState::Waiting {
-            return Ran::Done(Vec::new());
-        }
-        let Some(pane) = session.pane.get().map(facts) else {
-            return later(2_000, "it has no pane yet");
-        };
-        // While a dialog is open an Enter would accept it; a busy client would take the text in the middle of its turn.
-        if !session.takes_prompts() {
-            return later(15_000, "the client is not ready for a prompt");
-        }
-        // A client that has just started says that it is there before it reads its terminal, and what is typed then leaves it
-        // deaf (seen with 2.1.197 under load, 0.1 s after SessionStart).
-        let rested = self.engine.host.now().millis_since(session.status().since);
-        if rested < REST_BEFORE_TYPING_MS {
-            return later(
-                REST_BEFORE_TYPING_MS - rested + 10,
-                "the client has only just come to rest",
-            );
-        }
-        let mut typed = Vec::new();
-        // Clears what a person may have left in the box, line by line, then pastes: inside the brackets a newline is a newline.
-        typed.extend_from_slice(b"\x15\x15");
-        typed.extend_from_slice(b"\x1b[200~");
-        typed.extend_from_slice(crate::text::sanitise(&waiting.text, 1_000_000).as_bytes());
-        typed.extend_from_slice(b"\x1b[201~");
-        if let Err(error) = self.multiplexer.write(&pane, &typed) {
-            return Ran::Failed {
-                error: PortError {
-                    passing: true,
-                    ..error
-                },
-                commands: vec![Command::Session(SessionCommand::ReportMessageDropped {
-                    session: session.id,
-                    message,
-                    why: "its pane does not take text".into(),
-                })],
-            };
-        }
-        for _ in 0..MOST_ENTERS {
-            std::thread::sleep(PAUSE_BEFORE_ENTER);
-            if let Err(error) = self.multiplexer.write(&pane, b"\r") {
-                return later(2_000, &error.message);
-            }
-            if self.is_taken(message) {
-                return Ran::Done(Vec::new());
-            }
-        }
-        // The text stands in the box; typing it again would double it. The next idle moment clears the box first.
-        later(10_000, "the client did not take the prompt")
-    }
-
-    /// Waits until the log says that the client took the message.
-    fn is_taken(&self, message: MessageId) -> bool {
-        let mut advanced = self.engine.subscribe();
-        let deadline = std::time::Instant::now() + Duration::from_millis(CONFIRM_MS);
-        loop {
-            let state = self.engine.read_blocking(|reader| reader.message(message));
-            if let Ok(Some(known)) = state
-                && known.state != MessageState::Waiting
-            {
-                return true;
-            }
-            if std::time::Instant::now() >= deadline {
-                return false;
-            }
-            // The channel has no blocking wait with a limit; a fiftieth of the limit is fine enough and ends with it.
-            while advanced.try_recv().is_ok() {}
-            std::thread::sleep(Duration::from_millis(CONFIRM_MS / 50));
-        }
-    }
-
     fn name_tab(&self, session: &Session) -> Ran {
         let Some(pane) = session.pane.get().filter(|_| session.is_open()) else {
             return Ran::Done(Vec::new());
@@ -576,7 +488,12 @@ impl From<PortError> for ScriptFailure {
 }
 
 /// The end of a script's output, for the timeline.
-fn tail_note(session: SessionId, opened: &SessionOpened, script: &str, tail: &str) -> Vec<Command> {
+pub(super) fn tail_note(
+    session: SessionId,
+    opened: &SessionOpened,
+    script: &str,
+    tail: &str,
+) -> Vec<Command> {
     if tail.is_empty() {
         return Vec::new();
     }

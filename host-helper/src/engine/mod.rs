@@ -4,6 +4,7 @@
 //! [`live`] keeps what is not worth an event, [`boot`] brings log and host in line at the start.
 
 pub mod boot;
+mod delivery;
 pub mod effects;
 pub mod live;
 pub mod outbox;

@@ -2,7 +2,12 @@
 //! side; each outcome is stored together with the mark that the effect is done, so that a crash repeats it at worst, and every
 //! effect is written so that a repetition does nothing new.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use claustre_protocol::{ids::SessionId, time::Timestamp};
 use tokio::task::JoinSet;
@@ -12,7 +17,10 @@ use super::{
     Engine, Order,
     effects::{Effects, Ran},
 };
-use crate::store::{EffectOutcome, PendingEffect};
+use crate::{
+    ports::PortError,
+    store::{EffectOutcome, PendingEffect},
+};
 
 /// At most so many effects run at once: a worktree is bound by the disk, a tab by Zellij.
 const SIDE_BY_SIDE: usize = 4;
@@ -47,7 +55,12 @@ pub async fn run(engine: Engine, effects: Arc<Effects>, stop: CancellationToken)
             }
             let effects = effects.clone();
             running.spawn_blocking(move || {
-                let ran = effects.run(&effect);
+                // A defect in one effect must not hold up whatever else its session waits for.
+                let ran = catch_unwind(AssertUnwindSafe(|| effects.run(&effect)));
+                let ran = ran.unwrap_or_else(|_| Ran::Failed {
+                    error: PortError::lasting("a defect of Claustre; the log has more", None),
+                    commands: Vec::new(),
+                });
                 (of, effect, ran)
             });
         }

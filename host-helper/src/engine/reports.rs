@@ -102,7 +102,9 @@ pub fn run(
             Input::Lagged => look_again(agent.as_mut(), &mut waiting, engine),
             Input::Know(known) => agent.know(*known),
             Input::Plan { order, reply } => {
-                let written = agent.write_plan(&order).map(|()| agent.foresee(&order));
+                let written = agent
+                    .write_plan(&order)
+                    .map(|()| agent.foresee(&order, engine.host.now()));
                 // The one who asked may have given up.
                 reply.send(written).ok();
             }
@@ -248,7 +250,7 @@ fn name_delivered(commands: &mut [Command], report: &Report, engine: &Engine) {
 }
 
 /// The letters of a text: a client may fold white space.
-fn squeezed(text: &str) -> String {
+pub(super) fn squeezed(text: &str) -> String {
     text.chars()
         .filter(|character| !character.is_whitespace())
         .take(4_000)

@@ -8,11 +8,13 @@
 //! |---|---|
 //! | [`plan`] | what is to be started |
 //! | [`child`] | one program in the pane, from start to end |
+//! | [`lock`] | what keeps a second launcher of the session away |
 //! | [`orders`] | what the daemon can tell a launcher |
 //! | [`signals`], [`terminal`] | the two that need care |
 //! | [`restarts`] | the brake on a client that ends at once |
 
 pub mod child;
+pub mod lock;
 pub mod orders;
 pub mod plan;
 pub mod restarts;
@@ -21,6 +23,7 @@ pub mod terminal;
 
 use std::{
     ffi::OsString,
+    io,
     process::{self, ExitCode},
     time::{Duration, Instant},
 };
@@ -29,6 +32,7 @@ use claustre_protocol::{hook::ReportBody, ids::SessionId};
 
 use self::{
     child::{Ended, Pane},
+    lock::LauncherLock,
     orders::{Order, Orders},
     restarts::Restarts,
     signals::{Caught, Signals},
@@ -82,12 +86,14 @@ pub fn run(argument: Option<OsString>) -> ExitCode {
     };
     let prepared = Paths::from_environment()
         .map_err(|error| error.to_string())
-        .and_then(|paths| {
+        .and_then(|paths| Ok((hold(&paths, session)?, paths)))
+        .and_then(|(lock, paths)| {
             Signals::catch()
-                .map(|signals| (paths, signals))
+                .map(|signals| (paths, signals, lock))
                 .map_err(|error| error.to_string())
         });
-    let (paths, signals) = match prepared {
+    // Held to the end, and by nothing that is started.
+    let (paths, signals, _lock) = match prepared {
         Ok(prepared) => prepared,
         Err(why) => {
             eprintln!("error: starting session {session}: {why}");
@@ -114,6 +120,19 @@ pub fn run(argument: Option<OsString>) -> ExitCode {
     launcher.live();
     launcher.reporter.report(&ReportBody::LauncherEnded {});
     ExitCode::SUCCESS
+}
+
+/// The session for this launcher alone. Where there is no place for the lock there is no plan either, which is said in its turn.
+fn hold(paths: &Paths, session: SessionId) -> Result<Option<LauncherLock>, String> {
+    match lock::take(paths, session) {
+        Ok(None) => Err(format!(
+            "it runs in another pane already\nhint: claustre session attach {} goes there",
+            session.short()
+        )),
+        Ok(held) => Ok(held),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("taking its lock: {error}")),
+    }
 }
 
 impl Launcher {

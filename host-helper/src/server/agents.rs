@@ -15,6 +15,7 @@ use claustre_protocol::{
     status::{LogLevel, Priority},
 };
 use tokio::sync::broadcast::error::RecvError;
+use uuid::Uuid;
 
 use super::{
     api::Api,
@@ -152,9 +153,18 @@ impl McpBackend for Agents {
         .await
     }
 
-    async fn subtask_add(&self, session: SessionId, title: String) -> Result<(), Fault> {
-        let task = self.task(session).await?.id;
-        let subtask = SubtaskId::new(self.api.engine.host.uuid());
+    async fn subtask_add(
+        &self,
+        session: SessionId,
+        call: Option<Uuid>,
+        title: String,
+    ) -> Result<(), Fault> {
+        let known = self.task(session).await?;
+        let task = known.id;
+        let subtask = SubtaskId::new(self.id_of(call));
+        if known.steps().into_iter().any(|(step, _)| step == subtask) {
+            return Ok(());
+        }
         self.submit(Command::Task(TaskCommand::AddSubtask {
             task,
             subtask,
@@ -166,56 +176,47 @@ impl McpBackend for Agents {
     async fn ask(
         &self,
         session: SessionId,
+        call: Option<Uuid>,
         question: String,
         options: Vec<String>,
     ) -> Result<String, Fault> {
         let engine = &self.api.engine;
-        let ask = AskId::new(engine.host.uuid());
+        let mut ask = AskId::new(self.id_of(call));
         let mut advanced = engine.subscribe();
-        let detail = if options.is_empty() {
-            question.clone()
-        } else {
-            format!(
-                "{question}\n\n{}",
-                options
-                    .iter()
-                    .map(|option| format!("• {option}"))
-                    .collect::<Vec<_>>()
-                    .join("\n")
-            )
-        };
-        let title = crate::text::one_line(&question, 200);
-        // Asked again by a bridge that outlived the daemon of the first time: it is still the same question.
-        let (same_title, same_detail) = (title.clone(), detail.clone());
-        let known = engine
-            .read(move |reader| {
-                let open = reader.open_asks(session)?;
-                Ok(open.into_iter().find_map(|ask| {
-                    ask.asked.filter(|asked| {
-                        asked.kind == AskKind::Question
-                            && asked.title == same_title
-                            && asked.detail == same_detail
-                    })
-                }))
-            })
-            .await?;
-        let ask = match known {
-            Some(known) => known.ask,
-            None => {
-                self.submit(Command::Session(SessionCommand::ReportAsk {
-                    session,
-                    ask,
-                    kind: AskKind::Question,
-                    title,
-                    detail,
-                    options,
-                    answerable: true,
-                    since: engine.host.now(),
-                }))
-                .await?;
-                ask
+        let known = engine.read(move |reader| reader.ask(ask)).await?;
+        let ended = known
+            .as_ref()
+            .and_then(|known| Some((*known.outcome.get()?, known.text.value())));
+        match ended {
+            None => {}
+            // Taken back when the daemon of the first time ended in order.
+            Some((AskOutcome::Elsewhere | AskOutcome::Gone, _)) => {
+                ask = AskId::new(engine.host.uuid());
             }
-        };
+            Some((outcome, text)) => return answer(outcome, text),
+        }
+        if known.is_none_or(|known| known.id != ask) {
+            let title = crate::text::one_line(&question, 200);
+            let mut detail = question;
+            if !options.is_empty() {
+                detail.push('\n');
+            }
+            for option in &options {
+                detail.push_str("\n• ");
+                detail.push_str(option);
+            }
+            self.submit(Command::Session(SessionCommand::ReportAsk {
+                session,
+                ask,
+                kind: AskKind::Question,
+                title,
+                detail,
+                options,
+                answerable: true,
+                since: engine.host.now(),
+            }))
+            .await?;
+        }
         let mut open = OpenQuestion {
             api: self.api.clone(),
             session,
@@ -258,24 +259,13 @@ impl McpBackend for Agents {
             }
         };
         open.ask = None;
-        match closed {
-            (AskOutcome::Answered | AskOutcome::Approved, text) => {
-                Ok(text.unwrap_or_else(|| "yes".into()))
-            }
-            (AskOutcome::Denied, text) => {
-                Ok(text.unwrap_or_else(|| "The user does not want to answer.".into()))
-            }
-            (AskOutcome::Elsewhere | AskOutcome::Gone, _) => Err(Fault::new(
-                FaultCode::Refused,
-                "asking the user: the question was taken back",
-                None,
-            )),
-        }
+        answer(closed.0, closed.1)
     }
 
     async fn task_create(
         &self,
         session: SessionId,
+        call: Option<Uuid>,
         title: String,
         description: String,
         steps: Vec<String>,
@@ -288,7 +278,16 @@ impl McpBackend for Agents {
             )
         })?;
         let host = self.api.engine.host.clone();
-        let task = TaskId::new(host.uuid());
+        let task = TaskId::new(self.id_of(call));
+        if self
+            .api
+            .engine
+            .read(move |reader| reader.task(task))
+            .await?
+            .is_some()
+        {
+            return Ok(task);
+        }
         let defaults = &self.api.defaults;
         self.submit(Command::Task(TaskCommand::Create(Box::new(CreateTask {
             task,
@@ -322,6 +321,11 @@ impl McpBackend for Agents {
 }
 
 impl Agents {
+    /// The id of what a call makes: the same when the call comes again.
+    fn id_of(&self, call: Option<Uuid>) -> Uuid {
+        call.unwrap_or_else(|| self.api.engine.host.uuid())
+    }
+
     async fn note(
         &self,
         session: SessionId,
@@ -338,6 +342,21 @@ impl Agents {
             text,
         }))
         .await
+    }
+}
+
+/// What the agent reads of how its question ended.
+fn answer(outcome: AskOutcome, text: Option<String>) -> Result<String, Fault> {
+    match outcome {
+        AskOutcome::Answered | AskOutcome::Approved => Ok(text.unwrap_or_else(|| "yes".into())),
+        AskOutcome::Denied => {
+            Ok(text.unwrap_or_else(|| "The user does not want to answer.".into()))
+        }
+        AskOutcome::Elsewhere | AskOutcome::Gone => Err(Fault::new(
+            FaultCode::Refused,
+            "asking the user: the question was taken back",
+            None,
+        )),
     }
 }
 

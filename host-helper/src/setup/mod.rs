@@ -135,7 +135,7 @@ impl Targets {
             config: directories.config_file,
             permissions: directories.cache.join("permissions.kdl"),
             layouts: directories.config.join("layouts"),
-            journal: paths.zellij().join("setup.json"),
+            journal: paths.setup_journal(),
             key: key.to_owned(),
         })
     }

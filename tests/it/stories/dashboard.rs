@@ -28,19 +28,26 @@ fn script() -> Value {
 /// A machine after `claustre setup`; nothing where this test is to be skipped.
 fn machine(story: &str) -> Option<Machine> {
     let machine = Machine::with_script(story, &script())?;
+    set_up(&machine, story).then_some(machine)
+}
+
+/// Puts the dashboard into Zellij; false where this test is to be skipped.
+#[track_caller]
+pub fn set_up(machine: &Machine, story: &str) -> bool {
     let setup = machine.env.claustre(&["setup", "--yes"]);
     if setup.stderr.contains("build-plugin") {
         skip(
             story,
             "the helper carries no plugin: cargo xtask build-plugin",
         );
-        return None;
+        return false;
     }
     assert_eq!(setup.code, Some(0), "{}", setup.snapshot());
-    Some(machine)
+    true
 }
 
-fn zellij(machine: &Machine) -> Zellij<'_> {
+/// A Zellij with one client.
+pub fn zellij(machine: &Machine) -> Zellij<'_> {
     Zellij::start(
         &machine.env,
         &Options {
@@ -55,7 +62,7 @@ fn zellij(machine: &Machine) -> Zellij<'_> {
 
 /// Shows the dashboard and waits until it knows what there is.
 #[track_caller]
-fn open_dashboard(terminal: &Terminal) {
+pub fn open_dashboard(terminal: &Terminal) {
     terminal.send(TOGGLE);
     terminal.wait_for_text("a add project", PATIENCE);
 }

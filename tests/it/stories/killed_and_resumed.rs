@@ -169,19 +169,10 @@ fn a_question_of_the_agent_outlives_the_daemon_that_was_asked() {
     let task = machine.launched("shop", "Paint it");
     let before = machine.wait_ask(&task, "question");
     kill_9(machine.daemon());
-    machine.claustre(&["daemon", "start"]);
-    let after = machine.wait_ask(&task, "question");
-    assert_eq!(after["title"], before["title"]);
-    assert_eq!(after["options"], json!(["red", "blue"]));
-
-    // One who answers before the agent is connected again is asked once more.
-    wait_for("the agent to go on with the answer", PATIENCE, || {
-        let seen = machine.task_now(&task);
-        if !seen["session"]["ask"].is_null() {
-            machine.env.claustre(&["task", "answer", &task, "blue"]);
-        }
-        seen["task"]["status"] == "in_review"
-    });
+    // The next daemon starts with the answer itself, before the agent is connected again: one answer is enough.
+    machine.claustre(&["task", "answer", &task, "blue"]);
+    machine.wait_task(&task, "in_review");
+    assert_eq!(before["options"], json!(["red", "blue"]));
     let session = machine.wait_session(&task, "idle", "");
     assert!(
         session["ask"].is_null(),
@@ -203,6 +194,10 @@ fn a_killed_launcher_is_noticed_and_its_session_continued() {
     let worktree = machine.worktree(&task);
     let client = number(&machine.last_client(&worktree)["pid"]);
     let launcher = parent_of(client);
+    let session = text(&machine.session_now(&task)["id"]);
+    let second = machine.refused(&["session", "run", &session]);
+    assert!(second.contains("runs in another pane already"), "{second}");
+    assert_eq!(machine.clients_started(&worktree), 1);
     kill_9(launcher);
     machine.wait_session(&task, "error", "lost");
     machine.wait_task(&task, "interrupted");
@@ -216,6 +211,32 @@ fn a_killed_launcher_is_noticed_and_its_session_continued() {
     assert_eq!(machine.clients_started(&worktree), 2);
     machine.claustre(&["task", "send", &task, "Go on"]);
     machine.wait_task(&task, "in_review");
+    machine.replay_agrees();
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_said_and_gets_its_message_after_a_restart() {
+    let script = json!({"turns": [
+        {"match": "Survey", "steps": [{"deaf": true}, {"say": "Surveyed."}]},
+        {"match": "Go on", "steps": [{"mcp": {"tool": "claustre_task_done", "arguments": {"summary": "Went on."}}}]}]});
+    let Some(machine) = Machine::with_script("a client that takes nothing", &script) else {
+        return;
+    };
+    machine.project("shop");
+    let task = machine.launched("shop", "Survey the code");
+    machine.wait_session(&task, "idle", "");
+    machine.claustre(&["task", "send", &task, "Go on"]);
+    let told = machine.wait_session(&task, "waiting_for_input", "dialog");
+    assert_eq!(told["queued_messages"], 1, "the message waits: {told:#}");
+    let inbox = machine.json(&["inbox"]);
+    let detail = text(&inbox[0]["detail"]);
+    assert!(detail.contains("does not take what is typed"), "{inbox:#}");
+    let log = machine.claustre(&["task", "log", &task]).stdout;
+    assert!(log.contains("Surveyed."), "its screen is kept: {log}");
+
+    machine.claustre(&["session", "restart", &task]);
+    machine.wait_task(&task, "in_review");
+    assert_eq!(machine.session_now(&task)["queued_messages"], 0);
     machine.replay_agrees();
 }
 
@@ -279,6 +300,16 @@ fn a_message_sent_while_it_works_is_typed_once_when_it_is_idle() {
     machine.wait_task(&task, "in_review");
     assert_eq!(prompts(&machine, &task, "Also look at the tests"), 1);
     assert_eq!(prompts(&machine, &task, "Go on"), 1);
+
+    // As long as an argument can be: it is written in many parts and arrives as one prompt.
+    let long = format!("{}all", "Mind each of these words. ".repeat(4_000));
+    machine.claustre(&["task", "send", &task, &long]);
+    machine.wait_json(
+        "the long message to be taken",
+        &["session", "show", &task],
+        |seen| seen["queued_messages"] == 0,
+    );
+    assert_eq!(prompts(&machine, &task, &long), 1);
     machine.replay_agrees();
 }
 

@@ -1,11 +1,14 @@
 //! The main story with the real Claude Code client, in a network with nothing but loopback, where a script is the model.
 
+use std::path::Path;
+
 use claustre_tests::anthropic::{AnthropicServer, Script};
 use claustre_tests::env::read_json_lines;
 use claustre_tests::wait::wait_for_value;
 use claustre_tests::wait_for;
 use serde_json::{Value, json};
 
+use super::dashboard::{open_dashboard, set_up, zellij};
 use super::support::{Gate, Machine, PATIENCE, kill_9, number, text, tool_results};
 use crate::equipment::real_client::client;
 use crate::equipment::skip;
@@ -67,7 +70,46 @@ fn client_of(machine: &Machine, task: &str) -> u32 {
 
 #[test]
 fn the_main_story_with_the_real_client() {
-    let story = "the main story with the real client";
+    with_real_client("the main story with the real client", tell);
+}
+
+#[test]
+fn a_dialog_of_the_real_client_is_said_and_waited_for() {
+    with_real_client("a dialog of the real client", |machine, _| {
+        let shop = machine.project("shop");
+        machine
+            .env
+            .prepare_real_client(Path::new("/elsewhere"), KEY);
+        let task = machine.launched("shop", "Go on");
+        let inbox = machine.wait_json("the dialog in the inbox", &["inbox"], |inbox| {
+            inbox[0]["kind"] == "dialog"
+        });
+        let session = machine.session_now(&task);
+        assert_eq!(session["reason"], "no_hooks", "{session:#}\n{inbox:#}");
+        let said = text(&inbox[0]["detail"]);
+        assert!(
+            said.contains("Is this a project you created or one you trust?"),
+            "{said}"
+        );
+        assert!(said.contains("Go to the pane and answer it"), "{said}");
+
+        // Nothing is typed into it, not even what is sent meanwhile; a person answers it in its pane.
+        machine.claustre(&["task", "send", &task, "Think about it"]);
+        let session = machine.wait_json("its pane", &["session", "show", &task], |seen| {
+            seen["pane_id"].is_number()
+        });
+        type_into(machine, &session, "13");
+        machine.wait_json(
+            "the message to be taken once it rests",
+            &["session", "show", &task],
+            |seen| seen["queued_messages"] == 0 && seen["claude_status"] == "working",
+        );
+        machine.is_clean_everywhere(&shop);
+    });
+}
+
+/// Tells a story on a machine with the dashboard set up, the real client and the script as its model.
+fn with_real_client(story: &str, tell: impl FnOnce(&Machine, &Gate) + Send) {
     let (program, network) = match client() {
         Ok(client) => client,
         Err(reason) => return skip(story, &reason),
@@ -77,6 +119,9 @@ fn the_main_story_with_the_real_client() {
     };
     let gate = Gate::new(&machine.env);
     machine.env.install("claude", &program);
+    if !set_up(&machine, story) {
+        return;
+    }
     network.inside(|| {
         let server = AnthropicServer::start(Script::from_json(&model(&gate))).unwrap();
         machine.env.set("ANTHROPIC_API_KEY", KEY);
@@ -97,15 +142,27 @@ fn tell(machine: &Machine, gate: &Gate) {
     let site = machine.project("site");
     machine.env.prepare_real_client(&shop, KEY);
     machine.env.prepare_real_client(&site, KEY);
+    let zellij = zellij(machine);
+    open_dashboard(&zellij.terminal);
+    let terminal = &zellij.terminal;
     let clean = machine.launched("shop", "Clean the build");
-    let publish = machine.launched("shop", "Publish it");
-    let notes = machine.launched("site", "Write the notes");
-
-    // One command may run.
     let ask = machine.wait_ask(&clean, "permission");
     assert!(text(&ask["title"]).contains("echo cleaned"), "{ask:#}");
-    machine.claustre(&["task", "approve", &clean]);
+    terminal.wait_for_text("▲ 1 needs you", PATIENCE);
+    terminal.send("!");
+    terminal.wait_for_text("y allow", PATIENCE);
+    let publish = machine.launched("shop", "Publish it");
+    let notes = machine.launched("site", "Write the notes");
+    machine.wait_ask(&publish, "permission");
+
+    // One command may run, says the dashboard, where it stands in full.
+    terminal.wait_for_text(
+        "echo cleaned > cleaned.txt && git add cleaned.txt",
+        PATIENCE,
+    );
+    terminal.send("y");
     machine.wait_task(&clean, "in_review");
+    terminal.wait_for_text("The build folder is clean.", PATIENCE);
     let worktree = machine.worktree(&clean);
     assert!(worktree.join("cleaned.txt").exists());
     machine.what_was_said_is_visible_within_a_second(&clean, "measuring the build folder");
@@ -143,16 +200,29 @@ fn tell(machine: &Machine, gate: &Gate) {
     assert_eq!(resumed["claude_session_id"], json!(conversation));
 
     // Escape in the pane: no hook tells of it, but the client's registry does.
-    machine.claustre(&["task", "send", &notes, "Think about it"]);
+    let thought = "Think about it,\nabout this,\nabout that,\nand about what is left";
+    machine.claustre(&["task", "send", &notes, thought]);
     let working = machine.wait_session(&notes, "working", "");
-    escape(machine, &working);
+    type_into(machine, &working, "27");
     let interrupted = machine.wait_session(&notes, "idle", "interrupted");
     assert_eq!(interrupted["source"], "registry", "{interrupted:#}");
 
     // The daemon is killed, and what was begun before it is ended after it.
     kill_9(machine.daemon());
-    machine.claustre(&["task", "send", &notes, "Go on"]);
+    // With a message that takes more than one line of the link. The client has put what was interrupted back into its box.
+    let long = format!(
+        "Go on, and mind this:\n{}",
+        "- a line that matters\n".repeat(1_500)
+    );
+    machine.claustre(&["task", "send", &notes, &long]);
     machine.wait_task(&notes, "in_review");
+    let told = machine.transcript(&notes);
+    let arrived = told.iter().any(|record| {
+        record["message"]["content"]
+            .as_str()
+            .is_some_and(|prompt| prompt.trim() == long.trim())
+    });
+    assert!(arrived, "the long message arrived whole");
 
     std::fs::remove_file(machine.worktree(&notes).join("never.txt")).unwrap_or_default();
     for task in [&clean, &publish, &notes] {
@@ -164,9 +234,9 @@ fn tell(machine: &Machine, gate: &Gate) {
     machine.replay_agrees();
 }
 
-/// Types Escape into a session's pane.
+/// Types one byte into a session's pane.
 #[track_caller]
-fn escape(machine: &Machine, session: &Value) {
+fn type_into(machine: &Machine, session: &Value, byte: &str) {
     let pane = format!("terminal_{}", session["pane_id"]);
     let mut command = machine.env.command("zellij");
     let name = text(&session["zellij_session"]);
@@ -177,7 +247,7 @@ fn escape(machine: &Machine, session: &Value) {
         "write",
         "--pane-id",
         &pane,
-        "27",
+        byte,
     ];
     let typed = machine.env.run(command.args(arguments));
     assert_eq!(typed.code, Some(0), "{}", typed.snapshot());

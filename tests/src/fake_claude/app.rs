@@ -343,6 +343,9 @@ impl App {
     }
 
     fn key(&mut self, key: Key) -> Option<i32> {
+        if self.shared.control.is_deaf() {
+            return None;
+        }
         if self.open.is_some() {
             return self.dialog_key(&key);
         }

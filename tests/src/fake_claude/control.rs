@@ -30,6 +30,7 @@ struct State {
     dialogs: u64,
     /// Prompts typed while a tool ran.
     injected: Vec<String>,
+    deaf: bool,
 }
 
 /// Shared between the keyboard, the hooks and the turn.
@@ -50,6 +51,15 @@ impl Control {
         state.interrupted = false;
         state.tool_running = false;
         state.dialog = None;
+    }
+
+    pub fn set_deaf(&self, deaf: bool) {
+        self.lock().deaf = deaf;
+    }
+
+    #[must_use]
+    pub fn is_deaf(&self) -> bool {
+        self.lock().deaf
     }
 
     pub fn interrupt(&self) {

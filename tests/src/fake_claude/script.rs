@@ -71,6 +71,8 @@ pub enum Step {
     Error(ErrorStep),
     /// Ends itself as `kill -9` would.
     Crash(bool),
+    /// Takes nothing more from the keyboard, as the real client was seen to do.
+    Deaf(bool),
     Exit(i32),
 }
 

@@ -188,6 +188,7 @@ impl Turn<'_> {
                 Step::Error(step) => return Err(self.fail(&step)),
                 Step::Crash(false) => {}
                 Step::Crash(true) => crash(),
+                Step::Deaf(deaf) => self.shared.control.set_deaf(deaf),
                 Step::Exit(code) => return Err(Break::Exit(code)),
             }
         }

@@ -206,13 +206,10 @@ pub fn check_manifests(files: &[File]) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tidy::found_lines;
 
     fn check_text(path: &str, text: &str) -> Vec<usize> {
-        let file = File::new(path, text);
-        check(&Source::of(&file).unwrap())
-            .into_iter()
-            .map(|finding| finding.line)
-            .collect()
+        found_lines(check, path, text)
     }
 
     #[test]

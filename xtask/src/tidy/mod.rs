@@ -131,6 +131,16 @@ fn repository_files(workspace: &Workspace) -> Result<Vec<File>> {
     Ok(files)
 }
 
+/// The lines in which a rule finds something in a source file of this text.
+#[cfg(test)]
+fn found_lines(rule: fn(&Source) -> Vec<Finding>, path: &str, text: &str) -> Vec<usize> {
+    let file = File::new(path, text);
+    rule(&Source::of(&file).unwrap())
+        .into_iter()
+        .map(|finding| finding.line)
+        .collect()
+}
+
 #[cfg(test)]
 impl File {
     /// A file for the tests of rules.

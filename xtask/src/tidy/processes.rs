@@ -48,14 +48,10 @@ fn starts_processes(import: &Import) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::File;
+    use crate::tidy::found_lines;
 
     fn lines(path: &str, text: &str) -> Vec<usize> {
-        let file = File::new(path, text);
-        check(&Source::of(&file).unwrap())
-            .into_iter()
-            .map(|finding| finding.line)
-            .collect()
+        found_lines(check, path, text)
     }
 
     #[test]

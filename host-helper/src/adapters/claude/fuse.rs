@@ -29,6 +29,8 @@ pub struct Inputs<'a> {
     pub launched_at: Timestamp,
     /// The time of this look.
     pub now: Timestamp,
+    /// What would be on its screen before it says anything, and what to do about it; empty where nothing was foreseen.
+    pub foreseen: &'a str,
 }
 
 /// What the registry says of one living client.
@@ -182,7 +184,11 @@ fn from_process(inputs: &Inputs<'_>) -> Option<Fused> {
 fn starting(inputs: &Inputs<'_>) -> Fused {
     let is_late = inputs.now.millis_since(inputs.launched_at) > HOOKS_EXPECTED_MILLIS;
     let says_alive = *inputs.process == ProcessState::Alive;
-    let detail = "the client runs and has said nothing yet: a dialog may be open in its pane";
+    let detail = if inputs.foreseen.is_empty() {
+        "the client runs and has said nothing yet: a dialog may be open in its pane"
+    } else {
+        inputs.foreseen
+    };
     Fused {
         status: ClaudeStatus::Starting,
         reason: (is_late && says_alive).then_some(Reason::NoHooks),

@@ -90,6 +90,7 @@ fn check_at(
         process,
         launched_at: at(0),
         now: at(now),
+        foreseen: "",
     });
     let reason = fused.reason.map(Word::word).unwrap_or("-");
     let since = fused.since.millis() - at(0).millis();

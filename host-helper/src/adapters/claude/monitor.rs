@@ -277,8 +277,10 @@ impl ClaudeAgent {
 }
 
 impl Agent for ClaudeAgent {
-    fn foresee(&self, order: &PlanOrder) -> Vec<String> {
-        super::port::foresee(&self.host, order)
+    fn foresee(&mut self, order: &PlanOrder, at: Timestamp) -> Vec<String> {
+        let foreseen = super::port::foresee(&self.host, order);
+        self.watched(order.session, at).foreseen = foreseen.join(" ");
+        foreseen
     }
 
     fn write_plan(&mut self, order: &PlanOrder) -> Result<(), PortError> {

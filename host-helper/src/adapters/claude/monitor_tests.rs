@@ -747,7 +747,7 @@ fn the_worktree_gets_an_mcp_json_only_where_the_repository_has_none() {
     assert!(
         world
             .agent
-            .foresee(&order)
+            .foresee(&order, Timestamp::from_millis(1_000))
             .iter()
             .all(|line| !line.contains("MCP"))
     );

@@ -89,6 +89,8 @@ pub(super) struct Watched {
     reported: Option<Fused>,
     grace: Grace,
     missing_since: Option<Timestamp>,
+    /// See [`Inputs::foreseen`].
+    pub foreseen: String,
     seen: VecDeque<EventId>,
 }
 
@@ -113,6 +115,7 @@ impl Watched {
             reported: None,
             grace: Grace::None,
             missing_since: None,
+            foreseen: String::new(),
             seen: VecDeque::new(),
         }
     }
@@ -436,6 +439,7 @@ impl Watched {
             process: &self.process,
             launched_at: self.launched_at,
             now,
+            foreseen: &self.foreseen,
         });
         if self.is_remembered
             && fused.source == Source::Hook

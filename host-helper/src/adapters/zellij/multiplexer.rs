@@ -3,7 +3,7 @@
 //! With Zellij everything goes through the plugin where it answers: it disturbs nobody's view and takes a millisecond. Where
 //! it does not (it is not set up, or waits for its permission) the command line does the same.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use claustre_protocol::{
     base64,
@@ -26,6 +26,8 @@ const PLUGIN_WAIT: Duration = Duration::from_secs(5);
 /// How long a new tab may take to be listed.
 const TAB_WAIT: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(50);
+/// Most bytes written at once: the line of the link is limited, and so is a command line, on which each byte is an argument.
+const MOST_WRITTEN: usize = 8 * 1024;
 /// How often Zellij is asked for a session before it is believed that there is none.
 const LOOKS_FOR_SESSION: u32 = 3;
 /// How often, and with which pause, a pane is looked for that may or may not have been made: for three seconds.
@@ -128,16 +130,19 @@ pub trait Multiplexer: Send + Sync {
 pub struct ZellijMultiplexer {
     zellij: Zellij,
     links: Arc<Links>,
+    /// There while the dashboard is set up: only then does a plugin call from a new session.
+    setup_journal: PathBuf,
     /// Held while a server is started: two at once for one name both start, and the clients of one are counted by the other.
     starting: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl ZellijMultiplexer {
-    /// Through these links, and this program where they are not up.
-    pub fn new(zellij: Zellij, links: Arc<Links>) -> Self {
+    /// Through these links, and this program where they are not up. `setup_journal` is what `claustre setup` leaves.
+    pub fn new(zellij: Zellij, links: Arc<Links>, setup_journal: PathBuf) -> Self {
         Self {
             zellij,
             links,
+            setup_journal,
             starting: Arc::default(),
         }
     }
@@ -251,6 +256,9 @@ impl ZellijMultiplexer {
     }
 
     async fn wait_for_link(&self, session: &str) -> Option<LinkHandle> {
+        if !self.setup_journal.is_file() {
+            return None;
+        }
         let deadline = tokio::time::Instant::now() + PLUGIN_WAIT;
         while tokio::time::Instant::now() < deadline {
             if let Some(link) = self.links.of_session(session) {
@@ -464,15 +472,18 @@ impl Multiplexer for ZellijMultiplexer {
 
     fn write(&self, place: PanePlace, bytes: Vec<u8>) -> Pending<'_, ()> {
         Box::pin(async move {
-            let what = PaneAction::Write {
-                pane: place.pane,
-                bytes: base64::encode(&bytes),
-            };
-            if self.through(&place, what).await?.is_some() {
-                return Ok(());
+            for part in bytes.chunks(MOST_WRITTEN) {
+                let what = PaneAction::Write {
+                    pane: place.pane,
+                    bytes: base64::encode(part),
+                };
+                if self.through(&place, what).await?.is_none() {
+                    let (session, pane, part) = (place.session.clone(), place.pane, part.to_vec());
+                    self.call(move |zellij| zellij.write(&session, pane, &part))
+                        .await?;
+                }
             }
-            self.call(move |zellij| zellij.write(&place.session, place.pane, &bytes))
-                .await
+            Ok(())
         })
     }
 

@@ -8,10 +8,12 @@ use claustre_protocol::{
     rpc::Fault,
     status::{LogLevel, TaskStatus},
 };
+use uuid::Uuid;
 
 /// The engine as the MCP server sees it. Every text that arrives here is bounded and free of control characters.
 ///
 /// A [`Fault`] is shown to the agent, message and hint, as the error of the tool it called.
+/// `call` is the same when a bridge that lost its daemon makes a call again: what the call makes is made once, under that id.
 /// Implementations may write the methods as `async fn`.
 pub trait McpBackend: Send + Sync + 'static {
     /// Whether the token is that of this living session. `None`: refused, for whatever reason.
@@ -67,6 +69,7 @@ pub trait McpBackend: Send + Sync + 'static {
     fn subtask_add(
         &self,
         session: SessionId,
+        call: Option<Uuid>,
         title: String,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 
@@ -77,6 +80,7 @@ pub trait McpBackend: Send + Sync + 'static {
     fn ask(
         &self,
         session: SessionId,
+        call: Option<Uuid>,
         question: String,
         options: Vec<String>,
     ) -> impl Future<Output = Result<String, Fault>> + Send;
@@ -85,6 +89,7 @@ pub trait McpBackend: Send + Sync + 'static {
     fn task_create(
         &self,
         session: SessionId,
+        call: Option<Uuid>,
         title: String,
         description: String,
         steps: Vec<String>,

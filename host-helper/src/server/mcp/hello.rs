@@ -6,6 +6,7 @@ use claustre_protocol::{
     rpc::{Fault, FaultCode, ProtocolVersion},
 };
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// Longest first line, in bytes, its newline included.
 pub const MAX_HELLO: usize = 4 * 1024;
@@ -21,6 +22,9 @@ pub struct BridgeHello {
     pub token: String,
     /// What the bridge speaks.
     pub protocol: ProtocolVersion,
+    /// Made by the bridge at its start and said at each connection: a call that it makes again is known by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<Uuid>,
 }
 
 /// The only word there is.
@@ -39,6 +43,7 @@ impl BridgeHello {
             session,
             token,
             protocol: PROTOCOL,
+            bridge: None,
         }
     }
 
@@ -92,7 +97,6 @@ impl std::fmt::Debug for BridgeHello {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uuid::Uuid;
 
     #[test]
     fn line_and_parse_agree_and_the_token_is_not_shown() {

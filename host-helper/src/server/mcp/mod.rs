@@ -13,6 +13,7 @@
 
 mod arguments;
 pub mod backend;
+mod calls;
 pub mod hello;
 mod rate;
 mod service;

@@ -68,7 +68,11 @@ impl<B: McpBackend> ServerHandler for Service<B> {
             ));
         };
         let given = request.arguments.unwrap_or_default();
-        let result = match self.tools.call(tool, given, &context.ct).await {
+        let result = match self
+            .tools
+            .call(tool, given, &context.id.to_string(), &context.ct)
+            .await
+        {
             Ok(text) => CallToolResult::success(vec![ContentBlock::text(text)]),
             Err(text) => CallToolResult::error(vec![ContentBlock::text(text)]),
         };

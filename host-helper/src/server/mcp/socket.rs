@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     backend::McpBackend,
+    calls::Calls,
     hello::{BridgeHello, MAX_HELLO},
     rate::RateLimits,
     service::Service,
@@ -157,7 +158,8 @@ impl<B: McpBackend> Door<B> {
         let transport = AsyncRwTransport::<RoleServer, _, _>::new_server(read, write)
             .with_max_line_length(MAX_LINE);
         let rate = self.limits.bucket(hello.session);
-        let tools = Tools::new(Arc::clone(&self.backend), hello.session, rate, gone);
+        let calls = Calls::of(&hello);
+        let tools = Tools::new(Arc::clone(&self.backend), hello.session, calls, rate, gone);
         // Not `gone`: calls that came before the end of input are still carried out and answered.
         match serve_server_with_ct(Service::new(tools), transport, stop).await {
             Ok(running) => {

@@ -124,12 +124,13 @@ impl McpBackend for Engine {
     async fn subtask_done(&self, _: SessionId, step: SubtaskId) -> Result<(), Fault> {
         self.note(format!("step done {step}"))
     }
-    async fn subtask_add(&self, _: SessionId, title: String) -> Result<(), Fault> {
+    async fn subtask_add(&self, _: SessionId, _: Option<Uuid>, title: String) -> Result<(), Fault> {
         self.note(format!("step added {title}"))
     }
     async fn ask(
         &self,
         _: SessionId,
+        _: Option<Uuid>,
         question: String,
         options: Vec<String>,
     ) -> Result<String, Fault> {
@@ -143,6 +144,7 @@ impl McpBackend for Engine {
     async fn task_create(
         &self,
         _: SessionId,
+        _: Option<Uuid>,
         title: String,
         description: String,
         steps: Vec<String>,

@@ -17,10 +17,12 @@ use rmcp::{
 use serde_json::{Map, Value};
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
     arguments::{self, SubtaskAction},
     backend::{McpBackend, TaskStep, TaskText},
+    calls::Calls,
     rate::Bucket,
 };
 use crate::text;
@@ -144,6 +146,7 @@ pub fn list() -> Vec<Tool> {
 pub struct Tools<B> {
     backend: Arc<B>,
     session: SessionId,
+    calls: Calls,
     rate: Arc<Bucket>,
     questions: Semaphore,
     /// Cancelled when the peer is gone or the daemon stops.
@@ -155,19 +158,21 @@ impl<B: McpBackend> Tools<B> {
     pub fn new(
         backend: Arc<B>,
         session: SessionId,
+        calls: Calls,
         rate: Arc<Bucket>,
         gone: CancellationToken,
     ) -> Self {
         Self {
             backend,
             session,
+            calls,
             rate,
             questions: Semaphore::new(MAX_WAITING_QUESTIONS),
             gone,
         }
     }
 
-    /// Runs a tool; `cancelled` is this call's own.
+    /// Runs a tool; `request` is the id of the call in its connection, `cancelled` its own.
     ///
     /// # Errors
     /// What the agent should read: what is wrong and, behind `hint:`, what to do about it.
@@ -175,9 +180,11 @@ impl<B: McpBackend> Tools<B> {
         &self,
         tool: ToolName,
         given: Map<String, Value>,
+        request: &str,
         cancelled: &CancellationToken,
     ) -> Result<String, String> {
         self.slow_down()?;
+        let call = self.calls.id(request);
         match tool {
             ToolName::Status => self.status(arguments::read(given)?).await,
             ToolName::TaskDone => self.task_done(arguments::read(given)?).await,
@@ -191,9 +198,9 @@ impl<B: McpBackend> Tools<B> {
                     .map(|task| task_text(&task))
                     .map_err(told)
             }
-            ToolName::Subtask => self.subtask(arguments::read(given)?).await,
-            ToolName::Ask => self.ask(arguments::read(given)?, cancelled).await,
-            ToolName::TaskCreate => self.task_create(arguments::read(given)?).await,
+            ToolName::Subtask => self.subtask(arguments::read(given)?, call).await,
+            ToolName::Ask => self.ask(arguments::read(given)?, call, cancelled).await,
+            ToolName::TaskCreate => self.task_create(arguments::read(given)?, call).await,
         }
     }
 
@@ -254,13 +261,17 @@ impl<B: McpBackend> Tools<B> {
             .map_err(told)
     }
 
-    async fn subtask(&self, given: arguments::Subtask) -> Result<String, String> {
+    async fn subtask(
+        &self,
+        given: arguments::Subtask,
+        call: Option<Uuid>,
+    ) -> Result<String, String> {
         match given.action {
             SubtaskAction::Add => {
                 let title = given.title.ok_or("`add` needs `title`")?;
                 let title = arguments::title(&title, "title")?;
                 self.backend
-                    .subtask_add(self.session, title.clone())
+                    .subtask_add(self.session, call, title.clone())
                     .await
                     .map(|()| format!("added: {title}"))
                     .map_err(told)
@@ -284,6 +295,7 @@ impl<B: McpBackend> Tools<B> {
     async fn ask(
         &self,
         given: arguments::Ask,
+        call: Option<Uuid>,
         cancelled: &CancellationToken,
     ) -> Result<String, String> {
         let question = arguments::required(&given.question, arguments::MAX_QUESTION, "question")?;
@@ -291,16 +303,23 @@ impl<B: McpBackend> Tools<B> {
         let _place = self.questions.try_acquire().map_err(|_| {
             format!("{MAX_WAITING_QUESTIONS} of your questions wait already\nhint: wait for an answer first")
         })?;
-        self.until_gone(cancelled, self.backend.ask(self.session, question, options))
-            .await
+        self.until_gone(
+            cancelled,
+            self.backend.ask(self.session, call, question, options),
+        )
+        .await
     }
 
-    async fn task_create(&self, given: arguments::TaskCreate) -> Result<String, String> {
+    async fn task_create(
+        &self,
+        given: arguments::TaskCreate,
+        call: Option<Uuid>,
+    ) -> Result<String, String> {
         let title = arguments::title(&given.title, "title")?;
         let description = arguments::description(&given.description)?;
         let steps = arguments::titles(&given.steps, arguments::MAX_STEPS, "step")?;
         self.backend
-            .task_create(self.session, title, description, steps)
+            .task_create(self.session, call, title, description, steps)
             .await
             .map(|task| format!("proposed as draft {task}; the user decides about it"))
             .map_err(told)
