@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         session: session.clone(),
         server_pid,
     };
-    let link = links.ensure(key.clone());
+    let link = links.ensure(key.clone(), None);
     // Something that is there: the session that is probed has the plugin.
     let is_set_up = std::env::current_exe()?;
     let screens = Arc::new(ZellijMultiplexer::new(
@@ -172,7 +172,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 "measured".to_owned()
             }
             "ensure" => {
-                links.ensure(key.clone());
+                links.ensure(key.clone(), None);
                 "ensured".to_owned()
             }
             "quit" => break,

@@ -13,6 +13,7 @@
 //! | [`theme`] | styles by meaning, marks of statuses |
 //! | [`text`] | columns, cutting, wrapping, cleaning |
 //! | [`link`] | the plugin's end of the link to the daemon |
+//! | [`presence`] | is it before its client's eyes, whose key was it |
 //! | [`timers`] | deadlines over Zellij's one-shot timers |
 //! | [`zellij`] | what Zellij tells the plugin, as bytes |
 //! | [`ansi`] | a drawn buffer as terminal text |
@@ -25,6 +26,7 @@ pub mod keymap;
 pub mod link;
 pub mod model;
 pub mod msg;
+pub mod presence;
 pub mod text;
 pub mod theme;
 pub mod timers;

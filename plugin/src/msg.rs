@@ -156,6 +156,8 @@ pub struct Palette {
     pub accent: Option<Colour>,
     /// Background of the selected row.
     pub selection: Option<Colour>,
+    /// Text on that background.
+    pub selected_text: Option<Colour>,
     /// Needs a person.
     pub warning: Option<Colour>,
     /// Failed.

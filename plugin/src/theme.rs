@@ -36,16 +36,7 @@ pub struct Theme {
 
 impl Default for Theme {
     fn default() -> Self {
-        Self::from_palette(&Palette {
-            text: None,
-            dim: None,
-            accent: None,
-            selection: None,
-            warning: None,
-            error: None,
-            success: None,
-            frame: None,
-        })
+        Self::from_palette(&Palette::default())
     }
 }
 
@@ -65,7 +56,8 @@ impl Theme {
             selection: palette
                 .selection
                 .map_or(base.add_modifier(Modifier::REVERSED), |given| {
-                    base.bg(colour(given))
+                    // The theme's text goes with its background: the terminal's own may be as light, or as dark.
+                    coloured(palette.selected_text, base).bg(colour(given))
                 }),
             warning: coloured(palette.warning, base.fg(Color::Yellow)),
             error: coloured(palette.error, base.fg(Color::Red)),

@@ -3,6 +3,9 @@
 //! Each purpose has one deadline, or several where the dashboard asked for several ticks. The shell arms a Zellij timer for the earliest, and when any timer fires asks which
 //! deadlines have passed. A timer that fires for nothing costs one call.
 
+/// A timer that did not fire so long after its time will not fire.
+const LOST_MILLIS: u64 = 1_000;
+
 /// What a deadline is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Purpose {
@@ -10,6 +13,10 @@ pub enum Purpose {
     Frame,
     /// Give the dashboard's pane its size.
     Place,
+    /// Look whether the dashboard is on the screen.
+    Look,
+    /// Show the dashboard, if nobody else did.
+    Show,
     /// A heartbeat on the link.
     Heartbeat,
     /// Ask the daemon to connect.
@@ -68,6 +75,8 @@ impl Timers {
     /// Milliseconds for which a new timer must be started; none where one that fires early enough runs already.
     pub fn to_arm(&mut self, now: u64) -> Option<u64> {
         let earliest = self.deadlines.iter().map(|(_, at)| *at).min()?;
+        // One that is long overdue is lost; waiting for it would be waiting for ever.
+        self.armed.retain(|at| at.saturating_add(LOST_MILLIS) > now);
         if self.armed.iter().any(|at| *at <= earliest) {
             return None;
         }
@@ -105,6 +114,15 @@ mod tests {
         assert!(timers.waits(Purpose::Bootstrap));
         assert_eq!(timers.fired(30), [Purpose::Bootstrap]);
         assert!(!timers.waits(Purpose::Bootstrap));
+    }
+
+    #[test]
+    fn a_lost_timer_does_not_stop_the_clock() {
+        let mut timers = Timers::default();
+        timers.set(Purpose::Heartbeat, 2_000);
+        assert_eq!(timers.to_arm(0), Some(2_000));
+        assert_eq!(timers.to_arm(2_500), None, "it may be late");
+        assert_eq!(timers.to_arm(3_001), Some(1));
     }
 
     #[test]

@@ -47,6 +47,11 @@ pub fn view(model: &Model, buffer: &mut Buffer) {
     head::bottom(model, &mut painter);
 }
 
+/// Is a pane of this size large enough to draw into?
+pub const fn fits(columns: u16, rows: u16) -> bool {
+    columns >= MIN_COLUMNS && rows >= MIN_ROWS
+}
+
 fn no_room(model: &Model, painter: &mut Painter<'_>) {
     let area = painter.area();
     let sentence = if area == model.areas().whole {

@@ -5,8 +5,12 @@ use serde_json::json;
 
 use super::{Context, error::CliError, ui::now};
 use crate::{
+    adapters::zellij::Zellij,
     config, plugin_wasm,
-    setup::{self, SetupError, Targets},
+    setup::{
+        self, SetupError, Targets,
+        running::{self, RunningSession},
+    },
 };
 
 #[derive(Debug, Args)]
@@ -32,27 +36,58 @@ pub fn run(context: &mut Context, args: SetupArgs) -> Result<(), CliError> {
 fn install(context: &mut Context, targets: &Targets, yes: bool) -> Result<(), CliError> {
     let changes = setup::plan(targets, plugin_wasm::bytes()).map_err(failed)?;
     if changes.is_empty() {
+        let sessions = load_into_running(targets, false)?;
+        if context.ui.json {
+            let nothing: [&str; 0] = [];
+            return context
+                .ui
+                .json(&json!({ "written": nothing, "sessions": sessions }));
+        }
         context
             .ui
             .say("Zellij knows Claustre already; nothing to write");
-        return Ok(());
+        return tell_sessions(context, targets, &sessions);
     }
     for change in &changes {
         context.ui.say(&change.describe());
     }
     context.ui.confirm(yes, "Write this? Each file is copied beside itself first, and claustre setup --undo takes it back.")?;
     setup::apply(&changes, targets, now().millis()).map_err(failed)?;
+    let plugin_changed = changes.iter().any(|change| change.path == targets.plugin);
+    let sessions = load_into_running(targets, plugin_changed)?;
     if context.ui.json {
         let written: Vec<String> = changes
             .iter()
             .map(|change| change.path.display().to_string())
             .collect();
-        return context.ui.json(&json!({ "written": written }));
+        return context
+            .ui
+            .json(&json!({ "written": written, "sessions": sessions }));
     }
     context.ui.say(&format!(
         "done: {} shows the dashboard in every Zellij session that starts from now on; claustre opens one",
         targets.key
     ));
+    tell_sessions(context, targets, &sessions)
+}
+
+fn load_into_running(
+    targets: &Targets,
+    plugin_changed: bool,
+) -> Result<Vec<RunningSession>, CliError> {
+    Zellij::find()
+        .and_then(|zellij| running::load(&zellij, targets, plugin_changed))
+        .map_err(|error| failed(error.into()))
+}
+
+fn tell_sessions(
+    context: &mut Context,
+    targets: &Targets,
+    sessions: &[RunningSession],
+) -> Result<(), CliError> {
+    for session in sessions {
+        context.ui.say(&session.describe(&targets.key));
+    }
     Ok(())
 }
 

@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    adapters::zellij::{LinkEvent, LinkKey, Links, Zellij},
+    adapters::zellij::{LinkEvent, LinkHandle, LinkKey, Links, Zellij},
     engine::Engine,
     ports::Multiplexer,
     server::{api::Api, dashboard::Drawing},
@@ -70,11 +70,12 @@ impl Wanted {
 }
 
 /// Puts a dashboard in front, through a pipe that the plugin answers itself.
-pub fn show(zellij: &Zellij, session: String) {
+pub fn show(zellij: &Zellij, link: &LinkHandle) {
     let zellij = zellij.clone();
+    let (session, plugin) = (link.key().session.clone(), link.plugin().cloned());
     tokio::task::spawn_blocking(move || {
         let shown = zellij
-            .pipe(&session, "claustre", MESSAGE_SHOW)
+            .pipe(&session, plugin.as_ref(), MESSAGE_SHOW)
             .args(["--", "now"])
             .time_limit(SHOW_LIMIT)
             .run();
@@ -211,8 +212,10 @@ impl Dashboards {
                 }
                 LinkEvent::Up => {
                     tracing::info!(link = %key, "a dashboard answers");
-                    if self.wanted.take(&key.session) {
-                        show(&self.zellij, key.session);
+                    if self.wanted.take(&key.session)
+                        && let Some(link) = self.links.of_session(&key.session)
+                    {
+                        show(&self.zellij, &link);
                     }
                 }
                 LinkEvent::Down => tracing::info!(link = %key, "a dashboard does not answer"),

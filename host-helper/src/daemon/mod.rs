@@ -317,17 +317,18 @@ async fn serve(
         stop: stop.clone(),
         mint_token: Arc::new(move |session| minting.mint(session)),
         show: Arc::new(move |session| {
-            if showing.1.of_session(&session).is_some() {
-                links::show(&showing.0, session);
+            if let Some(link) = showing.1.of_session(&session) {
+                links::show(&showing.0, &link);
             } else {
                 showing.2.add(session);
             }
         }),
-        link: Arc::new(move |session, server_pid| {
-            linking.ensure(LinkKey {
-                session,
-                server_pid,
-            });
+        link: Arc::new(move |link| {
+            let key = LinkKey {
+                session: link.session,
+                server_pid: link.server_pid,
+            };
+            linking.ensure(key, link.plugin);
         }),
         links: Arc::new(move || {
             shown_links

@@ -6,6 +6,8 @@ use super::{SetupError, Targets, line_of, parse_kdl};
 
 /// The alias of the plugin.
 pub const ALIAS: &str = "claustre";
+/// The end of the plugin's place, under whichever home.
+const PLUGIN_FILE: &str = "/zellij/claustre.wasm";
 /// In Zellij's own list of plugins that start in the background; a list of the user's takes its place.
 const LINK_PLUGIN: &str = "zellij:link";
 
@@ -46,8 +48,10 @@ pub fn with_claustre(text: &str, targets: &Targets) -> Result<String, SetupError
     )?;
 
     let key = quote(&targets.key);
-    let bind =
-        format!("        bind {key} {{ MessagePlugin \"{ALIAS}\" {{ name \"toggle\"; }}; }}\n");
+    // By its file: a server that runs already learns of new keys, but not of new aliases.
+    let bind = format!(
+        "        bind {key} {{ MessagePlugin {location} {{ name \"toggle\"; helper {helper}; }}; }}\n"
+    );
     if document.get("keybinds").is_none() {
         add(&mut document, "keybinds", "", targets)?;
     }
@@ -124,9 +128,14 @@ pub(super) fn faults(document: &KdlDocument, targets: &Targets) -> Vec<String> {
         .unwrap_or_default();
     if bindings.is_empty() {
         faults.push(format!("binds no key to the dashboard ({})", targets.key));
-    } else if !bindings.into_iter().any(is_ours) {
+    } else if !bindings.iter().any(|bind| is_ours(bind)) {
         faults.push(format!(
             "binds {} to something else than the dashboard",
+            targets.key
+        ));
+    } else if !bindings.iter().any(|bind| is_bound(bind, targets)) {
+        faults.push(format!(
+            "binds {} to a dashboard of another place, or one that calls another program",
             targets.key
         ));
     }
@@ -196,13 +205,29 @@ fn same_key(entry: &KdlEntry, key: &str) -> bool {
         .is_some_and(|text| spelled(text) == spelled(key))
 }
 
+/// By the alias, as older setups bound it, or by the file.
 fn is_ours(bind: &KdlNode) -> bool {
     bind.name().value() == "bind"
-        && bind
-            .children()
-            .and_then(|actions| actions.get_arg("MessagePlugin"))
-            .and_then(|argument| argument.as_string())
-            == Some(ALIAS)
+        && told_plugin(bind).is_some_and(|plugin| {
+            plugin == ALIAS || plugin.starts_with("file:") && plugin.ends_with(PLUGIN_FILE)
+        })
+}
+
+/// Does the binding tell this build's plugin, which calls this program?
+fn is_bound(bind: &KdlNode, targets: &Targets) -> bool {
+    told_plugin(bind) == Some(&*format!("file:{}", targets.plugin.display()))
+        && told_helper(bind) == Some(&*targets.helper.display().to_string())
+}
+
+/// The plugin that the binding sends a message to.
+fn told_plugin(bind: &KdlNode) -> Option<&str> {
+    bind.children()?.get_arg("MessagePlugin")?.as_string()
+}
+
+/// The helper that the binding gives the plugin.
+fn told_helper(bind: &KdlNode) -> Option<&str> {
+    let message = bind.children()?.get("MessagePlugin")?;
+    message.children()?.get_arg("helper")?.as_string()
 }
 
 /// Adds to the children of a top node, which is made where there is none.

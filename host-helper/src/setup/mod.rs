@@ -6,15 +6,17 @@
 //! | [`config`] | our nodes in the user's `config.kdl`, in and out |
 //! | [`permissions`] | the plugin's entry in `permissions.kdl` |
 //! | [`check`] | what of it is in place |
+//! | [`running`] | the Zellij sessions that run already |
 //! | [`journal`] | what was written, so that it can be taken back |
 //!
-//! It works while Zellij runs: permissions are read afresh at every request. A server that runs already keeps its key bindings
-//! and its plugins, so the key works in sessions that start from now on.
+//! It works while Zellij runs: permissions are read afresh at every request, and key bindings as soon as the configuration
+//! changes. Only the list of plugins is not, so [`running`] has each server load ours.
 
 pub mod check;
 pub mod config;
 pub mod journal;
 pub mod permissions;
+pub mod running;
 
 use std::{
     fs, io,

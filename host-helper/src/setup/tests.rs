@@ -168,6 +168,20 @@ fn a_new_place_of_the_plugin_takes_the_place_of_the_old_one() {
 }
 
 #[test]
+fn a_key_that_was_bound_by_the_alias_is_bound_by_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let targets = targets(directory.path());
+    let text = set_up(&targets);
+    let file = format!("MessagePlugin \"file:{}\"", targets.plugin.display());
+    assert!(text.contains(&file), "{text}");
+    let older = text.replace(&file, "MessagePlugin \"claustre\"");
+    write(&targets.config, &older);
+    let text = set_up(&targets);
+    assert!(text.contains(&file), "{text}");
+    assert_eq!(text.matches("MessagePlugin").count(), 1, "{text}");
+}
+
+#[test]
 fn a_symbolic_link_stays_one() {
     let directory = tempfile::tempdir().unwrap();
     let targets = targets(directory.path());

@@ -1,23 +1,32 @@
 //! Where the dashboard's own pane is, and getting it on and off the screen.
 //!
-//! Zellij tells neither of `hide_self` nor of being moved, so the instance keeps its own account. Its pane lies in one tab,
-//! shown or not: to be shown where the user is, it has to be moved there, which only "launch or focus" does for a pane
-//! that is off the screen. That call picks the wrong tab when the pane lies in the user's tab already (it takes the tab's
-//! id for its place), and then the pane is simply shown.
+//! Zellij tells neither of `hide_self` nor of being moved, and the instance of another client may do both, so whether the
+//! dashboard is on the screen is asked for: whenever something may have changed it, and with every heartbeat. Its pane lies
+//! in one tab, shown or not: to be shown where the user is, it has to be moved there, which only "launch or focus" does for
+//! a pane that is off the screen. That call picks the wrong tab when the pane lies in the user's tab already (it takes the
+//! tab's id for its place), and then the pane is simply shown.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use zellij_tile::prelude::*;
-use zellij_utils::input::layout::RunPluginOrAlias;
+use zellij_utils::input::layout::{
+    PluginAlias, PluginUserConfiguration, RunPlugin, RunPluginLocation, RunPluginOrAlias,
+};
 
 use super::Shell;
-use claustre_plugin::{msg::Msg, timers::Purpose};
+use claustre_plugin::{
+    msg::Msg,
+    presence::{Seen, Toggle, joins_others},
+    timers::Purpose,
+};
 
 /// The name under which `claustre setup` makes the plugin known.
-const ALIAS: &str = "claustre";
+pub const ALIAS: &str = "claustre";
 
 /// Between showing the pane and giving it its size.
 const PLACE_MILLIS: u64 = 30;
+/// Until what another client's instance did can be seen.
+const LOOK_MILLIS: u64 = 100;
 
 /// What is known of the dashboard's pane.
 #[derive(Debug, Default)]
@@ -26,18 +35,48 @@ pub struct Home {
     pub visible: bool,
     /// The tab it lies in, where known.
     pub tab: Option<usize>,
+    /// Was it given the whole screen, because that is small?
+    pub fills: bool,
 }
 
 impl Shell {
-    /// The key binding: shows a hidden dashboard, focuses one that is in the background, hides one that has the focus.
+    /// The key binding, of whichever client: shows a dashboard that is hidden or in the background, hides one that has
+    /// the focus.
     pub(super) fn toggle(&mut self) {
-        let focused = get_focused_pane_info()
-            .is_ok_and(|(_, pane)| pane == PaneId::Plugin(self.ids.plugin_id));
-        if self.home.visible && focused {
-            self.hide();
+        let (seen, now) = (self.seen(), self.now());
+        match self.typed.toggle(self.ids.client_id, seen, now) {
+            Toggle::Show => self.show(),
+            Toggle::Hide => self.hide(),
+            Toggle::Look => self.others_act(),
+        }
+    }
+
+    /// `claustre` asks every instance to show the dashboard; the one whose client typed it does, else the one that leads.
+    pub(super) fn asked_to_show(&mut self) {
+        let now = self.now();
+        if self.typed.commanded(now) {
+            if self.seen().tab.is_some() {
+                self.show();
+            }
         } else {
+            self.others_act();
+            self.timers
+                .set(Purpose::Show, now.saturating_add(LOOK_MILLIS));
+        }
+    }
+
+    /// Shows it after all, where we lead and it is still nowhere to be seen.
+    pub(super) fn show_if_nobody_did(&mut self) {
+        if self.link.is_leader() && !self.look().visible() {
             self.show();
         }
+    }
+
+    /// Another instance shows, hides or moves the pane that is ours as well.
+    fn others_act(&mut self) {
+        self.home.tab = None;
+        self.timers
+            .set(Purpose::Look, self.now().saturating_add(LOOK_MILLIS));
     }
 
     pub(super) fn show(&mut self) {
@@ -47,7 +86,8 @@ impl Shell {
         if self.home.tab.or_else(|| self.find_home()) == Some(tab) {
             show_self(true);
             self.place();
-        } else if let Ok(plugin) = RunPluginOrAlias::from_url(ALIAS, &None, None, None) {
+        } else {
+            let plugin = self.itself();
             let action = actions::Action::LaunchOrFocusPlugin {
                 plugin,
                 should_float: true,
@@ -66,16 +106,43 @@ impl Shell {
         self.on_screen(true);
     }
 
+    /// What Zellij has us from: our alias, or our file where the server started before it could know the alias.
+    pub(super) fn address(&self) -> String {
+        get_pane_info(PaneId::Plugin(self.ids.plugin_id))
+            .and_then(|pane| pane.plugin_url)
+            .unwrap_or_else(|| ALIAS.to_owned())
+    }
+
+    /// The plugin as Zellij has to be told of it to mean the one that runs. (Its own reading of an address brings a
+    /// reader of all URLs with it.)
+    fn itself(&self) -> RunPluginOrAlias {
+        let address = self.address();
+        let Some(path) = address.strip_prefix("file:") else {
+            return RunPluginOrAlias::Alias(PluginAlias {
+                name: address,
+                ..PluginAlias::default()
+            });
+        };
+        RunPluginOrAlias::RunPlugin(RunPlugin {
+            location: RunPluginLocation::File(PathBuf::from(path)),
+            configuration: PluginUserConfiguration::new(self.configuration.clone()),
+            ..RunPlugin::default()
+        })
+    }
+
     /// Gives the pane most of the screen and its name. Zellij forgets both when the pane goes off the screen.
-    pub(super) fn place(&self) {
+    pub(super) fn place(&mut self) {
         let own = PaneId::Plugin(self.ids.plugin_id);
         rename_plugin_pane(self.ids.plugin_id, "claustre");
+        let small = self.on_small_screen();
+        self.home.fills = small;
+        let (edge, length) = if small { ("0%", "100%") } else { ("4%", "92%") };
         let text = |percent: &str| Some(percent.to_owned());
         let coordinates = FloatingPaneCoordinates::new(
-            text("4%"),
-            text("4%"),
-            text("92%"),
-            text("92%"),
+            text(edge),
+            text(edge),
+            text(length),
+            text(length),
             None,
             None,
         );
@@ -84,24 +151,57 @@ impl Shell {
         }
     }
 
+    /// Does every cell count?
+    pub(super) fn on_small_screen(&self) -> bool {
+        self.home
+            .tab
+            .and_then(get_tab_info)
+            .is_some_and(|tab| tab.display_area_columns < 80 || tab.display_area_rows < 26)
+    }
+
     pub(super) fn hide(&mut self) {
         hide_self();
         self.on_screen(false);
     }
 
     /// Zellij puts a plugin on the screen that it loads for a line of the daemon, as after the tab in which the dashboard
-    /// lay was closed. Nobody asked for it, so it goes off the screen again; one that was asked for has the focus.
+    /// lay was closed. Nobody asked for it, so it goes off the screen again; one that was asked for has the focus, and one
+    /// that was there before us is another client's.
     pub(super) fn step_back(&mut self) {
+        let seen = self.look();
+        if seen.focused {
+            self.home.tab = seen.tab;
+        } else if !seen.suppressed && !joins_others(self.ids.client_id) {
+            self.hide();
+        }
+    }
+
+    /// Asks Zellij where the dashboard is, and takes note.
+    pub(super) fn look(&mut self) -> Seen {
+        let seen = self.seen();
+        self.on_screen(seen.visible());
+        seen
+    }
+
+    fn seen(&self) -> Seen {
         let own = PaneId::Plugin(self.ids.plugin_id);
-        let on_screen = get_pane_info(own).is_some_and(|info| !info.is_suppressed);
-        if on_screen {
-            match get_focused_pane_info() {
-                Ok((tab, pane)) if pane == own => {
-                    self.home.tab = Some(tab);
-                    self.on_screen(true);
-                }
-                Ok(_) | Err(_) => hide_self(),
-            }
+        let Ok((tab, pane)) = get_focused_pane_info() else {
+            // Its client is not attached, and nothing else matters.
+            return Seen {
+                suppressed: get_pane_info(own).is_none_or(|info| info.is_suppressed),
+                ..Seen::default()
+            };
+        };
+        let focused = pane == own;
+        let suppressed = !focused && get_pane_info(own).is_none_or(|info| info.is_suppressed);
+        let floating = !focused
+            && !suppressed
+            && get_tab_info(tab).is_none_or(|tab| tab.are_floating_panes_visible);
+        Seen {
+            focused,
+            tab: Some(tab),
+            suppressed,
+            floating,
         }
     }
 
@@ -125,11 +225,7 @@ impl Shell {
 
 /// The tab of the first pane of this session that fits.
 pub fn find_pane(fits: impl Fn(&PaneInfo) -> bool) -> Option<TabInfo> {
-    let list = get_session_list().ok()?;
-    let session = list
-        .live_sessions
-        .into_iter()
-        .find(|session| session.is_current_session)?;
+    let session = own_session()?;
     let place = session
         .panes
         .panes
@@ -137,4 +233,12 @@ pub fn find_pane(fits: impl Fn(&PaneInfo) -> bool) -> Option<TabInfo> {
         .find(|(_, panes)| panes.iter().any(&fits))
         .map(|(place, _)| *place)?;
     session.tabs.into_iter().find(|tab| tab.position == place)
+}
+
+fn own_session() -> Option<SessionInfo> {
+    get_session_list()
+        .ok()?
+        .live_sessions
+        .into_iter()
+        .find(|session| session.is_current_session)
 }

@@ -11,10 +11,12 @@ use claustre_plugin::{
 use claustre_protocol::link::{PIPE_FROM_PLUGIN, PIPE_TO_PLUGIN};
 use zellij_tile::prelude::*;
 
-use super::Shell;
+use super::{Shell, home::ALIAS, wall_clock};
 
 /// Milliseconds between two calls for the daemon while nothing is connected.
 const BOOTSTRAP_MILLIS: u64 = 7_000;
+/// Milliseconds until the daemon is called for once it was lost.
+const AGAIN_MILLIS: u64 = 1_500;
 /// Milliseconds until the session's name is asked for again.
 const FIRST_MILLIS: u64 = 300;
 /// The program that connects the daemon, where the plugin's configuration names none.
@@ -51,12 +53,13 @@ impl Shell {
             match effect {
                 LinkEffect::Send { pipe, line } => cli_pipe_output(&pipe, &line),
                 LinkEffect::Deliver(Msg::Link(state)) => {
+                    // What was shown was true until now, whenever the last tick was.
+                    self.tell(Msg::Tick(wall_clock()));
                     self.tell(Msg::Link(state));
                     if !self.link.is_up() {
-                        self.timers.set(
-                            Purpose::Bootstrap,
-                            self.now().saturating_add(BOOTSTRAP_MILLIS),
-                        );
+                        // A daemon that was restarted is there again at once.
+                        self.timers
+                            .set(Purpose::Bootstrap, self.now().saturating_add(AGAIN_MILLIS));
                     }
                 }
                 LinkEffect::Deliver(msg) => self.tell(msg),
@@ -70,10 +73,10 @@ impl Shell {
         }
     }
 
-    /// Tells the link whether our client is attached. Zellij's list of clients is of no use here: it leaves out a client
-    /// whose focus is on the plugin that asks.
+    /// Tells the link whether our client is attached, and looks whether it sees the dashboard. Zellij's list of clients is
+    /// of no use here: it leaves out a client whose focus is on the plugin that asks.
     pub(super) fn check_client(&mut self) {
-        let attached = get_focused_pane_info().is_ok();
+        let attached = self.look().tab.is_some();
         let clients = if attached {
             vec![self.ids.client_id]
         } else {
@@ -114,16 +117,19 @@ impl Shell {
             .get(HELPER_KEY)
             .map_or(HELPER, String::as_str);
         let server = self.ids.server_pid.to_string();
-        run_command(
-            &[
-                helper,
-                "link",
-                "--session",
-                session,
-                "--server-pid",
-                &server,
-            ],
-            BTreeMap::new(),
-        );
+        let mut call = vec![
+            helper,
+            "link",
+            "--session",
+            session,
+            "--server-pid",
+            &server,
+        ];
+        // Under our alias the daemon finds us anyway.
+        let address = self.address();
+        if address != ALIAS {
+            call.extend(["--plugin", &address, "--helper", helper]);
+        }
+        run_command(&call, BTreeMap::new());
     }
 }

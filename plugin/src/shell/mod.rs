@@ -22,6 +22,7 @@ use claustre_plugin::{
     link::{Identity, Link},
     model::Model,
     msg::Msg,
+    presence::Typed,
     timers::{Purpose, Timers},
     zellij::event::{Event, PipeMessage, PipeSource},
 };
@@ -38,6 +39,9 @@ pub use exports::start;
 
 /// Least milliseconds between two frames: 20 a second, the first of a burst at once.
 const FRAME_MILLIS: u64 = 50;
+
+/// Milliseconds after a change of size in which more changes of it are taken together.
+const RESIZE_MILLIS: u64 = 200;
 
 /// What the plugin may do in Zellij; `claustre setup` grants the same list beforehand.
 const PERMISSIONS: [PermissionType; 9] = [
@@ -77,6 +81,7 @@ pub struct Shell {
     last_frame: Option<u64>,
     timers: Timers,
     home: Home,
+    typed: Typed,
 }
 
 /// What Zellij calls.
@@ -103,6 +108,8 @@ impl Shell {
             EventType::PermissionRequestResult,
             EventType::PaneClosed,
             EventType::TabUpdate,
+            // Which of several clients pressed our key is told in no other way.
+            EventType::InputReceived,
         ]);
         request_permission(&PERMISSIONS);
     }
@@ -138,6 +145,10 @@ impl Shell {
         let mut effects = Vec::new();
         if size != self.size {
             self.size = size;
+            if self.home.visible && !claustre_plugin::view::fits(columns, rows) {
+                // The screen may have become too small for a margin.
+                self.place_soon();
+            }
             effects = claustre_plugin::update::update(
                 &mut self.model,
                 Msg::Resized {
@@ -149,6 +160,7 @@ impl Shell {
         for effect in effects {
             self.effect(effect);
         }
+        self.arm();
         self.draw();
         self.last_frame = Some(self.now());
     }
@@ -183,10 +195,13 @@ impl Shell {
     fn message(&mut self, message: PipeMessage) {
         match (&message.source, message.name.as_str()) {
             (PipeSource::Cli(pipe), MESSAGE_SHOW) => {
-                self.show();
+                self.asked_to_show();
                 unblock_cli_pipe_input(pipe);
             }
-            (PipeSource::Cli(_), _) => self.pipe_line(message),
+            (PipeSource::Cli(_), _) => {
+                self.typed.explained();
+                self.pipe_line(message);
+            }
             (PipeSource::Keybind | PipeSource::Plugin, MESSAGE_TOGGLE) => self.toggle(),
             (PipeSource::Keybind | PipeSource::Plugin, _) => {}
         }
@@ -195,7 +210,9 @@ impl Shell {
     fn event(&mut self, event: Event) {
         match event {
             Event::Timer => self.run_due_timers(),
-            Event::Visible(visible) => self.on_screen(visible),
+            Event::Visible(_) => {
+                self.look();
+            }
             Event::Mode {
                 session,
                 shell,
@@ -216,10 +233,12 @@ impl Shell {
             // Tabs are told anew when clients come and go, too.
             Event::Tabs(tabs) => {
                 self.home.tab = self.home.tab.filter(|home| tabs.contains(home));
-                if self.link.is_up() {
-                    self.check_client();
+                self.check_client();
+                if self.home.visible && self.home.fills && !self.on_small_screen() {
+                    self.place_soon();
                 }
             }
+            Event::Typed => self.typed.typed(self.now()),
             Event::Key(key) => self.input(Msg::Key(key)),
             Event::Mouse(mouse) => self.input(Msg::Mouse(mouse)),
             Event::Pasted(text) => self.input(Msg::Pasted(text)),
@@ -229,6 +248,7 @@ impl Shell {
 
     /// Only what is on the screen gets keys, however it came there.
     fn input(&mut self, msg: Msg) {
+        self.typed.explained();
         self.on_screen(true);
         self.tell(msg);
     }
@@ -263,6 +283,10 @@ impl Shell {
                 // `settle` draws.
                 Purpose::Frame => {}
                 Purpose::Place => self.place(),
+                Purpose::Look => {
+                    self.look();
+                }
+                Purpose::Show => self.show_if_nobody_did(),
                 Purpose::Heartbeat => {
                     self.check_client();
                     let effects = self.link.tick(now);
@@ -291,10 +315,21 @@ impl Shell {
                 self.timers.set(Purpose::Frame, next);
             }
         }
-        if let Some(wait) = self.timers.to_arm(now) {
+        self.arm();
+        draw
+    }
+
+    /// Gives the pane its size once the screen has stopped changing.
+    fn place_soon(&mut self) {
+        self.timers
+            .set(Purpose::Place, self.now().saturating_add(RESIZE_MILLIS));
+    }
+
+    /// Has Zellij call for the next deadline.
+    fn arm(&mut self) {
+        if let Some(wait) = self.timers.to_arm(self.now()) {
             set_timeout(Duration::from_millis(wait).as_secs_f64());
         }
-        draw
     }
 
     fn draw(&mut self) {

@@ -25,6 +25,8 @@ pub enum Event {
     Mouse(Mouse),
     /// Text was pasted.
     Pasted(String),
+    /// Our client typed something, wherever.
+    Typed,
     /// A timer ran out.
     Timer,
     /// The plugin's pane came on the screen or left it.
@@ -37,12 +39,21 @@ pub enum Event {
     Other,
 }
 
+/// Zellij's number of the event that comes with everything a client types.
+const INPUT_RECEIVED: u64 = 8;
+
 /// Reads an event.
 pub fn event(bytes: &[u8]) -> Event {
     // The kind is in the number of the field that carries the content; one without content is a mere name.
     let content = Fields(bytes).filter(|(field, _)| *field > 1).last();
     let Some((field, value)) = content else {
-        return Event::Other;
+        // Of what comes as a mere name only this one matters.
+        let name = Fields(bytes).get(1).map_or(0, Value::number);
+        return if name == INPUT_RECEIVED {
+            Event::Typed
+        } else {
+            Event::Other
+        };
     };
     match field {
         2 => mode(value.fields()),
@@ -264,6 +275,7 @@ fn palette(styling: Fields<'_>) -> Palette {
         dim: frame,
         accent: colour(11, 0),
         selection: colour(2, 1),
+        selected_text: colour(2, 0),
         warning: colour(1, 2),
         error: colour(14, 0),
         success: colour(13, 0),

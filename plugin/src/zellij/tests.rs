@@ -70,6 +70,13 @@ fn plain(code: KeyCode) -> Event {
 }
 
 #[test]
+fn what_a_client_types_comes_as_a_name() {
+    let name = |number| event::event(Message::new().number(1, number).as_bytes());
+    assert_eq!(name(8), Event::Typed);
+    assert_eq!(name(6), Event::Other);
+}
+
+#[test]
 fn keys_come_with_their_modifiers() {
     let a = u64::from('a');
     assert_eq!(

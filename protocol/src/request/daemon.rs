@@ -60,6 +60,18 @@ pub struct PluginLink {
     pub session: String,
     /// Process id of its server.
     pub server_pid: u32,
+    /// How the plugin is known there; none = by its alias.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<PluginAddress>,
+}
+
+/// What a Zellij server knows a plugin by: one that has not started with the alias knows only this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginAddress {
+    /// `file:` and the path of the plugin.
+    pub location: String,
+    /// The program that the plugin was loaded with.
+    pub helper: String,
 }
 
 /// Parameters of `dashboard.show`.

@@ -6,9 +6,9 @@ use claustre_protocol::{
     model::TaskDetail,
     request::{
         Backup, DaemonStatus, DashboardShow, Decision, Done, EventsWatch, Named, Nothing,
-        PluginLink, Preview, ProjectAdd, ProjectEdit, ProjectList, ProjectShow, ProjectShown,
-        PullRequest, ReplayReport, Request, SessionList, SessionNew, SnapshotShown, StatusOverview,
-        StatusShow, SubtaskNamed, TaskAdd, TaskEdit, TaskList, TaskMove, WithText,
+        PluginAddress, PluginLink, Preview, ProjectAdd, ProjectEdit, ProjectList, ProjectShow,
+        ProjectShown, PullRequest, ReplayReport, Request, SessionList, SessionNew, SnapshotShown,
+        StatusOverview, StatusShow, SubtaskNamed, TaskAdd, TaskEdit, TaskList, TaskMove, WithText,
     },
     status::{Mode, ProjectStatus, PushMode, TaskStatus},
 };
@@ -159,6 +159,10 @@ fn requests() -> Vec<Request> {
         Request::PluginLink(PluginLink {
             session: "main".into(),
             server_pid: 4711,
+            plugin: Some(PluginAddress {
+                location: "file:/home/mara/.claustre/zellij/claustre.wasm".into(),
+                helper: "/home/mara/.cargo/bin/claustre".into(),
+            }),
         }),
         Request::DashboardShow(DashboardShow {
             session: "main".into(),

@@ -1,6 +1,7 @@
 //! The same work from the dashboard: a real Zellij, the real plugin in it, and keys.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use claustre_tests::terminal::{ENTER, Terminal};
 use claustre_tests::wait_for;
@@ -267,4 +268,91 @@ fn detached_attached_twice_and_reloaded_nothing_is_lost_or_done_twice() {
     }
     machine.is_clean_everywhere(&shop);
     machine.replay_agrees();
+}
+
+#[test]
+fn a_zellij_that_runs_already_gets_the_dashboard_at_once() {
+    let story = "the dashboard, set up while Zellij runs";
+    let Some(machine) = Machine::with_script(story, &script()) else {
+        return;
+    };
+    let zellij = Zellij::start(
+        &machine.env,
+        &Options {
+            session: "desk".into(),
+            columns: 150,
+            rows: 45,
+            ..Options::default()
+        },
+    );
+    let setup = machine.env.claustre(&["setup", "--yes"]);
+    if setup.stderr.contains("build-plugin") {
+        skip(
+            story,
+            "the helper carries no plugin: cargo xtask build-plugin",
+        );
+        return;
+    }
+    assert_eq!(setup.code, Some(0), "{}", setup.snapshot());
+    assert!(
+        setup.stderr.contains("session desk: Alt c shows"),
+        "{}",
+        setup.snapshot()
+    );
+    // Zellij reads its new key in its own time; a press that comes too early goes to the shell.
+    let terminal = &zellij.terminal;
+    let mut pressed: Option<Instant> = None;
+    wait_for("the key to work", PATIENCE, || {
+        let shown = terminal.screen().contains("a add project");
+        if !shown && pressed.is_none_or(|at| at.elapsed() > Duration::from_secs(5)) {
+            terminal.send(TOGGLE);
+            pressed = Some(Instant::now());
+        }
+        shown
+    });
+    // It is linked, though this server never heard of the alias: what changes is drawn.
+    machine.project("shop");
+    terminal.wait_for_text("▾ shop", PATIENCE);
+    let task = write_task(&machine, terminal, "Quick one");
+    launch_last(&machine, terminal, &task);
+    has_one_tab(&machine, &zellij, &task);
+    machine.wait_task(&task, "in_review");
+}
+
+#[test]
+fn two_clients_each_show_and_hide_one_dashboard_and_it_lives_on_both() {
+    let story = "the dashboard, two clients";
+    let Some(machine) = machine(story) else {
+        return;
+    };
+    machine.project("shop");
+    let mut zellij = zellij(&machine);
+    open_dashboard(&zellij.terminal);
+    // Left open: whoever comes back gets the instance that was left, the second one gets a new one.
+    zellij.detach();
+    let first = zellij.attach(150, 45);
+    first.wait_for_text("┌ Projects", PATIENCE);
+    let second = zellij.attach(150, 45);
+    second.wait_for_text("┌ Projects", PATIENCE);
+
+    let gone = |screen: &str| !screen.contains("┌ Projects");
+    for (presser, other, title) in [(&first, &second, "Alpha"), (&second, &first, "Beta")] {
+        // One press hides it, and does not bring it back through the other client's instance.
+        presser.send(TOGGLE);
+        presser.wait_until("the dashboard to be gone", PATIENCE, gone);
+        other.wait_until("the dashboard to be gone there too", PATIENCE, gone);
+        presser.send(TOGGLE);
+        presser.wait_for_text("┌ Projects", PATIENCE);
+        other.wait_for_text("┌ Projects", PATIENCE);
+        // What changes is seen on both, though nobody presses a key.
+        machine.task("shop", title, &["--draft"]);
+        presser.wait_for_text(title, PATIENCE);
+        other.wait_for_text(title, PATIENCE);
+        presser.send("?");
+        presser.wait_for_text("┌ Keys", PATIENCE);
+        presser.send("q");
+        presser.wait_until("the help to close", PATIENCE, |screen| {
+            !screen.contains("┌ Keys")
+        });
+    }
 }

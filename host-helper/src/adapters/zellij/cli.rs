@@ -5,10 +5,13 @@
 
 use std::{env, ffi::OsStr, fmt, path::PathBuf, thread, time::Duration};
 
+use claustre_protocol::request::PluginAddress;
 use serde::Deserialize;
 
 use crate::adapters::process::{Finished, Invocation, ProcessError};
 
+/// The name by which `claustre setup` makes the plugin known.
+pub const ALIAS: &str = "claustre";
 /// Names the program, where it is not `zellij` on PATH.
 pub const PROGRAM_VARIABLE: &str = "CLAUSTRE_ZELLIJ";
 /// The oldest Zellij that has all we need.
@@ -365,22 +368,39 @@ impl Zellij {
     ///
     /// # Errors
     /// The call failed.
-    pub fn reload_plugin(&self, session: &str, plugin: &str) -> Result<(), ZellijError> {
-        self.action(session, ["start-or-reload-plugin", plugin])
-            .map(drop)
+    pub fn reload_plugin(&self, session: &str, plugin: &PluginAddress) -> Result<(), ZellijError> {
+        let configuration = format!("helper={}", plugin.helper);
+        self.action(
+            session,
+            [
+                "start-or-reload-plugin",
+                &plugin.location,
+                "--configuration",
+                &configuration,
+            ],
+        )
+        .map(drop)
     }
 
-    /// The long-lived end of a pipe to the plugin.
-    pub fn pipe(&self, session: &str, plugin: &str, name: &str) -> Invocation {
-        self.invocation([
+    /// A pipe to the plugin, by its address or its alias; Zellij loads a plugin that is not there yet.
+    pub fn pipe(&self, session: &str, plugin: Option<&PluginAddress>, name: &str) -> Invocation {
+        let location = plugin.map_or(ALIAS, |plugin| plugin.location.as_str());
+        let pipe = self.invocation([
             "--session",
             session,
             "pipe",
             "--plugin",
-            plugin,
+            location,
             "--name",
             name,
-        ])
+        ]);
+        match plugin {
+            Some(plugin) => pipe.args([
+                "--plugin-configuration".to_owned(),
+                format!("helper={}", plugin.helper),
+            ]),
+            None => pipe,
+        }
     }
 
     /// Where Zellij looks for its configuration and keeps its permissions.

@@ -16,7 +16,7 @@ mod task;
 use std::sync::Arc;
 
 use claustre_protocol::{
-    request::{Done, Request},
+    request::{Done, PluginLink, Request},
     rpc::{Fault, FaultCode},
     status::{Mode, PushMode},
     time::Timestamp,
@@ -73,7 +73,7 @@ pub struct Api {
             + Sync,
     >,
     /// Connects to the dashboard of a Zellij session, by its server's process.
-    pub link: Arc<dyn Fn(String, u32) + Send + Sync>,
+    pub link: Arc<dyn Fn(PluginLink) + Send + Sync>,
     /// Puts the dashboard of a Zellij session in front, now or as soon as its plugin calls.
     pub show: Arc<dyn Fn(String) + Send + Sync>,
     /// The Zellij sessions whose dashboard answers.
@@ -152,7 +152,7 @@ impl Api {
             R::WorktreeList(_) => json(self.worktree_list().await?),
             R::WorktreeRestore(named) => json(self.worktree_restore(&named.of, actor).await?),
             R::PluginLink(link) => {
-                (self.link)(link.session, link.server_pid);
+                (self.link)(link);
                 json(done("connecting"))
             }
             R::DashboardShow(show) => {

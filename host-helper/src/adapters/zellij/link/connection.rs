@@ -10,8 +10,11 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use claustre_protocol::link::{
-    ActionResult, DashboardSettings, MAX_UP_LINE, Opening, PIPE_FROM_PLUGIN, PIPE_TO_PLUGIN,
+use claustre_protocol::{
+    link::{
+        ActionResult, DashboardSettings, MAX_UP_LINE, Opening, PIPE_FROM_PLUGIN, PIPE_TO_PLUGIN,
+    },
+    request::PluginAddress,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -27,9 +30,6 @@ use crate::adapters::{
     process::{PipedChild, ProcessError},
     zellij::{cli::Zellij, election::SILENCE_MILLIS},
 };
-
-/// The name by which `claustre setup` makes the plugin known.
-pub(crate) const ALIAS: &str = "claustre";
 
 /// Lines that may wait for the pipe. More waiting means that the plugin hangs.
 const LINES: usize = 512;
@@ -47,6 +47,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Connection {
     pub(super) zellij: Zellij,
     pub(super) key: LinkKey,
+    pub(super) plugin: Option<PluginAddress>,
     pub(super) snapshot: SnapshotSource,
     pub(super) settings: DashboardSettings,
     pub(super) events: mpsc::Sender<(LinkKey, LinkEvent)>,
@@ -140,7 +141,7 @@ impl Connection {
     async fn open(&self, epoch: u64) -> Result<Pipes, ProcessError> {
         let pipe = |name| {
             self.zellij
-                .pipe(&self.key.session, ALIAS, name)
+                .pipe(&self.key.session, self.plugin.as_ref(), name)
                 .spawn_piped()
         };
         let mut up = pipe(PIPE_FROM_PLUGIN)?;

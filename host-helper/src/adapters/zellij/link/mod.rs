@@ -19,7 +19,7 @@ use std::{
 use claustre_protocol::{
     dashboard::DashboardUpdate,
     link::{ActionResult, DashboardSettings, Instance, PaneAction, ToPlugin},
-    request::Request,
+    request::{PluginAddress, Request},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -114,6 +114,7 @@ enum Order {
 #[derive(Debug, Clone)]
 pub struct LinkHandle {
     key: LinkKey,
+    plugin: Option<PluginAddress>,
     orders: mpsc::Sender<Order>,
     /// A change was dropped because too much waited: all instances get the whole state.
     behind: Arc<AtomicBool>,
@@ -125,6 +126,11 @@ impl LinkHandle {
     /// Which server.
     pub fn key(&self) -> &LinkKey {
         &self.key
+    }
+
+    /// How the plugin is known in that server; none = by its alias.
+    pub fn plugin(&self) -> Option<&PluginAddress> {
+        self.plugin.as_ref()
     }
 
     /// Does a plugin answer?
@@ -212,7 +218,7 @@ impl Links {
     }
 
     /// The link of this server, opened where there is none. A plugin that loaded lately is greeted.
-    pub fn ensure(&self, key: LinkKey) -> LinkHandle {
+    pub fn ensure(&self, key: LinkKey, plugin: Option<PluginAddress>) -> LinkHandle {
         let mut links = self.lock();
         if let Some(link) = links.get(&key) {
             // Full or gone: the next call for the daemon comes in seconds.
@@ -222,6 +228,7 @@ impl Links {
         let (orders, receiver) = mpsc::channel(ORDERS);
         let link = LinkHandle {
             key: key.clone(),
+            plugin: plugin.clone(),
             orders,
             behind: Arc::default(),
             up: Arc::default(),
@@ -231,6 +238,7 @@ impl Links {
         let connection = connection::Connection {
             zellij: self.zellij.clone().for_server(key.server_pid),
             key: key.clone(),
+            plugin,
             snapshot: Arc::clone(&self.snapshot),
             settings: self.settings.clone(),
             events: self.events.clone(),
