@@ -12,7 +12,7 @@ const KEY_MILLIS: u64 = 250;
 const COMMAND_MILLIS: u64 = 3_000;
 
 /// While an instance loads, Zellij keeps what is meant for any of them, and then gives it to all.
-const LOAD_MILLIS: u64 = 800;
+const LOAD_MILLIS: u64 = 250;
 /// Clients are numbered from 1, and the lowest free number is given away first.
 const FIRST_CLIENT: u16 = 1;
 
@@ -159,8 +159,8 @@ mod tests {
         let mut newcomer = Typed::default();
         newcomer.typed(40);
         assert_eq!(newcomer.toggle(2, FOCUSED, 41), Toggle::Look);
-        newcomer.typed(2_000);
-        assert_eq!(newcomer.toggle(2, FOCUSED, 2_001), Toggle::Hide);
+        newcomer.typed(600);
+        assert_eq!(newcomer.toggle(2, FOCUSED, 601), Toggle::Hide);
         let mut first = Typed::default();
         first.typed(40);
         assert_eq!(first.toggle(1, ELSEWHERE, 41), Toggle::Show);
