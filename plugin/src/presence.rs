@@ -49,8 +49,16 @@ pub enum Toggle {
     Show,
     /// Take it off the screen.
     Hide,
-    /// The key was another client's: only look what became of it.
+    /// The key came before our time: only look what became of it.
     Look,
+    /// The key was another client's, or what tells whose it was got lost: whoever leads looks in a moment whether anybody
+    /// acted, and acts if not.
+    Wait,
+}
+
+/// Did nobody act on the key between these two looks?
+pub const fn is_unanswered(before: Seen, after: Seen) -> bool {
+    before.focused == after.focused && before.suppressed == after.suppressed
 }
 
 /// What our client typed last.
@@ -77,11 +85,15 @@ impl Typed {
     /// done?
     pub fn toggle(&mut self, client: u16, seen: Seen, now: u64) -> Toggle {
         let replayed = joins_others(client) && now < LOAD_MILLIS;
-        let ours = std::mem::take(&mut self.key) && self.within(KEY_MILLIS, now) && !replayed;
-        match (ours && seen.tab.is_some(), seen.focused) {
-            (false, _) => Toggle::Look,
-            (true, true) => Toggle::Hide,
-            (true, false) => Toggle::Show,
+        let ours = std::mem::take(&mut self.key) && self.within(KEY_MILLIS, now);
+        if replayed || seen.tab.is_none() {
+            Toggle::Look
+        } else if !ours {
+            Toggle::Wait
+        } else if seen.focused {
+            Toggle::Hide
+        } else {
+            Toggle::Show
         }
     }
 
@@ -137,9 +149,9 @@ mod tests {
         second.typed(1_000);
         first.typed(9_000);
         assert_eq!(first.toggle(1, FOCUSED, 9_001), Toggle::Hide);
-        assert_eq!(second.toggle(2, FOCUSED, 9_001), Toggle::Look);
+        assert_eq!(second.toggle(2, FOCUSED, 9_001), Toggle::Wait);
         second.typed(9_500);
-        assert_eq!(first.toggle(1, ELSEWHERE, 9_501), Toggle::Look);
+        assert_eq!(first.toggle(1, ELSEWHERE, 9_501), Toggle::Wait);
         assert_eq!(second.toggle(2, ELSEWHERE, 9_501), Toggle::Show);
     }
 
@@ -148,10 +160,26 @@ mod tests {
         let mut typed = Typed::default();
         typed.typed(10);
         assert_eq!(typed.toggle(1, ELSEWHERE, 11), Toggle::Show);
-        assert_eq!(typed.toggle(1, ELSEWHERE, 12), Toggle::Look);
+        assert_eq!(typed.toggle(1, ELSEWHERE, 12), Toggle::Wait);
         typed.typed(20);
         typed.explained();
-        assert_eq!(typed.toggle(1, ELSEWHERE, 21), Toggle::Look);
+        assert_eq!(typed.toggle(1, ELSEWHERE, 21), Toggle::Wait);
+    }
+
+    #[test]
+    fn a_key_that_nobody_took_is_seen_by_what_did_not_change() {
+        let hidden = Seen {
+            suppressed: true,
+            ..ELSEWHERE
+        };
+        assert!(is_unanswered(FOCUSED, FOCUSED));
+        assert!(!is_unanswered(FOCUSED, hidden), "another hid it");
+        assert!(!is_unanswered(hidden, ELSEWHERE), "another showed it");
+        let moved = Seen {
+            tab: Some(4),
+            ..FOCUSED
+        };
+        assert!(is_unanswered(FOCUSED, moved), "only the tab is another");
     }
 
     #[test]

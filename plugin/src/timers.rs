@@ -17,6 +17,8 @@ pub enum Purpose {
     Look,
     /// Show the dashboard, if nobody else did.
     Show,
+    /// Act on the key, if nobody else did.
+    Toggle,
     /// A heartbeat on the link.
     Heartbeat,
     /// Ask the daemon to connect.

@@ -16,7 +16,7 @@ use zellij_utils::input::layout::{
 use super::Shell;
 use claustre_plugin::{
     msg::Msg,
-    presence::{Seen, Toggle, joins_others},
+    presence::{Seen, Toggle, is_unanswered, joins_others},
     timers::Purpose,
 };
 
@@ -27,6 +27,8 @@ pub const ALIAS: &str = "claustre";
 const PLACE_MILLIS: u64 = 30;
 /// Until what another client's instance did can be seen.
 const LOOK_MILLIS: u64 = 100;
+/// Until it is clear that no instance took a key for its own.
+const WAIT_MILLIS: u64 = 200;
 
 /// What is known of the dashboard's pane.
 #[derive(Debug, Default)]
@@ -37,6 +39,8 @@ pub struct Home {
     pub tab: Option<usize>,
     /// Was it given the whole screen, because that is small?
     pub fills: bool,
+    /// What was seen when the key came that may have been another client's.
+    pub pressed: Option<Seen>,
 }
 
 impl Shell {
@@ -48,6 +52,28 @@ impl Shell {
             Toggle::Show => self.show(),
             Toggle::Hide => self.hide(),
             Toggle::Look => self.others_act(),
+            Toggle::Wait => {
+                self.others_act();
+                self.home.pressed = Some(seen);
+                self.timers
+                    .set(Purpose::Toggle, now.saturating_add(WAIT_MILLIS));
+            }
+        }
+    }
+
+    /// Acts on the key after all, where we lead and nobody did. Where no daemon says who leads, every instance may: what each
+    /// does, another may do again without harm.
+    pub(super) fn toggle_if_nobody_did(&mut self) {
+        let Some(before) = self.home.pressed.take() else {
+            return;
+        };
+        let leads = self.link.is_leader() || !self.link.is_up();
+        if leads && is_unanswered(before, self.look()) {
+            if before.focused {
+                self.hide();
+            } else {
+                self.show();
+            }
         }
     }
 

@@ -287,6 +287,7 @@ impl Shell {
                     self.look();
                 }
                 Purpose::Show => self.show_if_nobody_did(),
+                Purpose::Toggle => self.toggle_if_nobody_did(),
                 Purpose::Heartbeat => {
                     self.check_client();
                     let effects = self.link.tick(now);
