@@ -12,8 +12,8 @@ use claustre_protocol::ids::SessionId;
 
 use crate::paths::Paths;
 
-/// How long one that is just ending may take, as when its Zellij server was killed.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long one that is just ending may take, as when its Zellij server was killed: its client is given time to end, too.
+const PATIENCE: Duration = Duration::from_secs(8);
 /// Between two looks; there is no other way to wait for a lock and yet give up.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -28,13 +28,21 @@ pub struct LauncherLock {
 /// # Errors
 /// The lock cannot be opened: the session was never prepared, or its directory is gone.
 pub fn take(paths: &Paths, session: SessionId) -> io::Result<Option<LauncherLock>> {
+    take_within(paths, session, PATIENCE)
+}
+
+fn take_within(
+    paths: &Paths,
+    session: SessionId,
+    patience: Duration,
+) -> io::Result<Option<LauncherLock>> {
     let file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
         .open(paths.session(session).join("launcher.lock"))?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(LauncherLock { _file: file })),
@@ -58,7 +66,8 @@ mod tests {
         std::fs::create_dir_all(paths.session(session)).unwrap();
         let first = take(&paths, session).unwrap();
         assert!(first.is_some());
-        assert!(take(&paths, session).unwrap().is_none());
+        let second = take_within(&paths, session, Duration::ZERO);
+        assert!(second.unwrap().is_none());
         drop(first);
         assert!(take(&paths, session).unwrap().is_some());
     }

@@ -250,6 +250,8 @@ impl Shell {
     fn input(&mut self, msg: Msg) {
         self.typed.explained();
         self.on_screen(true);
+        // Whoever typed sees it at once, even where an age was drawn a moment ago.
+        self.last_frame = None;
         self.tell(msg);
     }
 

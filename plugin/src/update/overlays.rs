@@ -133,7 +133,11 @@ fn open(model: &mut Model, effects: &mut Vec<Effect>) {
         Some(Overlay::Inbox(view)) => {
             let place = view.index;
             if !keys::go_to_item(model, place) {
-                model.say("It is not on the board any more.");
+                // What is about no session and no task is said in full.
+                let said = (model.data.inbox.get(place))
+                    .filter(|item| item.session_id.is_none() && item.task_id.is_none())
+                    .map(|item| item.detail.clone());
+                model.say(said.unwrap_or_else(|| "It is not on the board any more.".to_owned()));
                 return;
             }
             model.inbox_place = place;
