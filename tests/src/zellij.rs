@@ -355,5 +355,9 @@ fn write_config(env: &TestEnv, options: &Options) {
         env.write("home/.cache/zellij/permissions.kdl", &granted);
     }
     config.push_str(&options.config);
-    env.write("home/.config/zellij/config.kdl", &config);
+    let path = env.write("home/.config/zellij/config.kdl", &config);
+    // As on a user's machine it is not of this very second: Zellij sees a change by the second in which the file was written.
+    let earlier = std::time::SystemTime::now() - Duration::from_secs(3_600);
+    let file = std::fs::File::options().append(true).open(path).unwrap();
+    file.set_modified(earlier).unwrap();
 }

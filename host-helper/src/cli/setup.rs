@@ -5,7 +5,6 @@ use serde_json::json;
 
 use super::{Context, error::CliError, ui::now};
 use crate::{
-    adapters::zellij::Zellij,
     config, plugin_wasm,
     setup::{
         self, SetupError, Targets,
@@ -75,9 +74,7 @@ fn load_into_running(
     targets: &Targets,
     plugin_changed: bool,
 ) -> Result<Vec<RunningSession>, CliError> {
-    Zellij::find()
-        .and_then(|zellij| running::load(&zellij, targets, plugin_changed))
-        .map_err(|error| failed(error.into()))
+    running::load(targets, plugin_changed).map_err(|error| failed(error.into()))
 }
 
 fn tell_sessions(

@@ -129,20 +129,22 @@ mod tests {
             |targets| replace(&targets.config, "claustre.wasm", "old.wasm"),
             &[
                 "~/config/config.kdl has the plugin claustre at file:~/home/zellij/old.wasm, not file:~/home/zellij/claustre.wasm",
+                "~/config/config.kdl binds Alt c to something else than the dashboard",
             ],
         );
         check(
             |targets| replace(&targets.config, "/opt/a", "/opt/b"),
             &[
                 "~/config/config.kdl has the plugin call /opt/b \"b\"/claustre, not /opt/a \"b\"/claustre",
+                "~/config/config.kdl binds Alt c to a dashboard of another place, or one that calls another program",
             ],
         );
         check(
             |targets| {
                 replace(
                     &targets.config,
-                    "MessagePlugin \"claustre\"",
-                    "MessagePlugin \"mine\"",
+                    "MessagePlugin \"file:",
+                    "MessagePlugin \"mine:",
                 )
             },
             &["~/config/config.kdl binds Alt c to something else than the dashboard"],

@@ -7,7 +7,7 @@ use super::{SetupError, Targets, line_of, parse_kdl};
 /// The alias of the plugin.
 pub const ALIAS: &str = "claustre";
 /// The end of the plugin's place, under whichever home.
-const PLUGIN_FILE: &str = "/zellij/claustre.wasm";
+const PLUGIN_FILE: &str = "/claustre.wasm";
 /// In Zellij's own list of plugins that start in the background; a list of the user's takes its place.
 const LINK_PLUGIN: &str = "zellij:link";
 
@@ -128,16 +128,13 @@ pub(super) fn faults(document: &KdlDocument, targets: &Targets) -> Vec<String> {
         .unwrap_or_default();
     if bindings.is_empty() {
         faults.push(format!("binds no key to the dashboard ({})", targets.key));
-    } else if !bindings.iter().any(|bind| is_ours(bind)) {
-        faults.push(format!(
-            "binds {} to something else than the dashboard",
-            targets.key
-        ));
     } else if !bindings.iter().any(|bind| is_bound(bind, targets)) {
-        faults.push(format!(
-            "binds {} to a dashboard of another place, or one that calls another program",
-            targets.key
-        ));
+        let other = if bindings.iter().any(|bind| is_ours(bind)) {
+            "a dashboard of another place, or one that calls another program"
+        } else {
+            "something else than the dashboard"
+        };
+        faults.push(format!("binds {} to {other}", targets.key));
     }
     faults
 }

@@ -45,15 +45,12 @@ pub fn address(targets: &Targets) -> PluginAddress {
 /// Has every session that runs load the plugin, afresh where its file changed.
 ///
 /// # Errors
-/// Zellij does not say which sessions run.
-pub fn load(
-    zellij: &Zellij,
-    targets: &Targets,
-    plugin_changed: bool,
-) -> Result<Vec<RunningSession>, ZellijError> {
+/// There is no Zellij, or it does not say which sessions run.
+pub fn load(targets: &Targets, plugin_changed: bool) -> Result<Vec<RunningSession>, ZellijError> {
+    let zellij = Zellij::find()?;
     let address = address(targets);
     let load_one = |name: String| {
-        let loaded = load_into(zellij, &name, &address, plugin_changed);
+        let loaded = load_into(&zellij, &name, &address, plugin_changed);
         RunningSession {
             name,
             problem: loaded.err().map(|error| error.to_string()),
