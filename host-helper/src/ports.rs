@@ -178,6 +178,11 @@ pub trait Workspace: Send + Sync {
     /// # Errors
     /// Git failed.
     fn diff(&self, path: &std::path::Path, base_commit: &str) -> Result<DiffFacts, PortError>;
+    /// The same differences as text, as git prints them; files that git does not track yet are named at the end.
+    ///
+    /// # Errors
+    /// Git failed, or there are more differences than anybody reads.
+    fn diff_text(&self, path: &std::path::Path, base_commit: &str) -> Result<String, PortError>;
     /// The texts that every session of this repository is told, the global one, then the project's: put into the worktree's
     /// `CLAUDE.local.md`, or given back for the system prompt.
     fn brief(&self, repository: &std::path::Path, worktree: &std::path::Path) -> Brief;

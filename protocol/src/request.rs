@@ -114,6 +114,9 @@ pub enum Request {
     /// The text of its pane. Answer: [`Preview`].
     #[serde(rename = "session.preview")]
     SessionPreview(Named),
+    /// What its worktree holds that its base does not, uncommitted work included. Answer: [`Preview`].
+    #[serde(rename = "session.diff")]
+    SessionDiff(Named),
     /// Goes to its tab. Answer: [`Done`].
     #[serde(rename = "session.focus")]
     SessionFocus(Named),

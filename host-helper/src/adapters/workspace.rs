@@ -235,6 +235,11 @@ impl Workspace for GitWorkspace {
         })
     }
 
+    fn diff_text(&self, path: &Path, base_commit: &str) -> Result<String, PortError> {
+        status::diff_text(&self.git, path, base_commit)
+            .map_err(|error| failed("reading what changed", &error))
+    }
+
     fn brief(&self, repository: &Path, worktree: &Path) -> Brief {
         let whole = self.fragments(repository);
         let is_long = whole

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use claustre_protocol::{
     model::{Session, Task, TaskDetail},
     request::{
-        Decision, Done, EventsWatch, Named, Nothing, Request, TaskAdd, TaskEdit, TaskList,
+        Decision, Done, EventsWatch, Named, Nothing, Preview, Request, TaskAdd, TaskEdit, TaskList,
         TaskMove, WithText,
     },
     status::{TaskStatus, Word},
@@ -48,6 +48,8 @@ pub enum TaskCommand {
     Answer(SendArgs),
     /// Go to the tab of its session.
     Attach(NameArgs),
+    /// Print what its worktree holds that its base does not, uncommitted work included.
+    Diff(NameArgs),
     /// Print its timeline, oldest first.
     Log(NameArgs),
     /// Try again: resume its session, or launch it anew.
@@ -105,6 +107,7 @@ pub fn run(context: &mut Context, command: TaskCommand) -> Result<ExitCode, CliE
             session::changed(context, Request::SessionAnswer(decision))
         }
         TaskCommand::Attach(args) => session::attach(context, args.task),
+        TaskCommand::Diff(args) => diff(context, named(args)),
         TaskCommand::Log(args) => log(context, named(args)),
         TaskCommand::Retry(args) => changed(context, Request::TaskRetry(named(args))),
         TaskCommand::Done(args) => changed(context, Request::TaskDone(named(args))),
@@ -364,6 +367,18 @@ fn show(context: &mut Context, named: Named) -> Result<(), CliError> {
         timeline(ui, newest.iter().rev())?;
     }
     Ok(())
+}
+
+fn diff(context: &mut Context, named: Named) -> Result<(), CliError> {
+    let changed: Preview = context.call(Request::SessionDiff(named))?;
+    if context.ui.json {
+        return context.ui.json(&changed);
+    }
+    if changed.text.is_empty() {
+        context.ui.say("nothing has changed");
+        return Ok(());
+    }
+    context.ui.diff(&changed.text)
 }
 
 fn log(context: &mut Context, named: Named) -> Result<(), CliError> {

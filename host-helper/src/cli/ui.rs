@@ -76,6 +76,26 @@ impl Ui {
         self.raw(terminal_safe(text).trim_end())
     }
 
+    /// Prints a diff of others, its lines coloured by what they say.
+    pub fn diff(&self, text: &str) -> Result<(), CliError> {
+        let safe = terminal_safe(text);
+        if !self.colour {
+            return self.raw(safe.trim_end());
+        }
+        let mut output = io::BufWriter::new(io::stdout().lock());
+        for line in safe.trim_end().lines() {
+            let style = match line.get(..1) {
+                _ if line.starts_with("diff ") => "1",
+                _ if line.starts_with("@@") => "36",
+                Some("+") => "32",
+                Some("-") => "31",
+                _ => "0",
+            };
+            writeln!(output, "\u{1b}[{style}m{line}\u{1b}[0m")?;
+        }
+        Ok(output.flush()?)
+    }
+
     /// Prints `name  value`, aligned; empty values are left out.
     pub fn fields(&self, fields: &[(&str, String)]) -> Result<(), CliError> {
         let widest = fields

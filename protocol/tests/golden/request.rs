@@ -140,6 +140,7 @@ fn requests() -> Vec<Request> {
         Request::SessionResume(named()),
         Request::SessionRestart(named()),
         Request::SessionPreview(named()),
+        Request::SessionDiff(named()),
         Request::SessionFocus(named()),
         Request::SessionSend(with_text()),
         Request::SessionApprove(decision()),
@@ -207,7 +208,7 @@ const fn answer_of(request: &Request) -> &'static str {
         | R::SessionApprove(_)
         | R::SessionDeny(_)
         | R::SessionAnswer(_) => "session",
-        R::SessionPreview(_) => "preview",
+        R::SessionPreview(_) | R::SessionDiff(_) => "preview",
         R::InboxList(_) => "inbox_item",
         R::StatusShow(_) => "status_overview",
         R::WorktreeList(_) => "snapshot",

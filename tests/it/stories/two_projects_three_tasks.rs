@@ -67,6 +67,10 @@ fn two_projects_three_tasks_one_approval_and_one_denial() {
         "nothing is asked any more: {cleaned:#}"
     );
 
+    let diff = machine.claustre(&["task", "diff", &clean]).stdout;
+    assert!(diff.contains("+++ b/cleaned.txt\n"), "{diff}");
+    assert!(diff.contains("\n+cleaned"), "{diff}");
+
     // One may not, and the model reads why.
     machine.wait_ask(&publish, "permission");
     machine.claustre(&["task", "deny", &publish, "--reason", "not before Monday"]);

@@ -67,37 +67,61 @@ pub fn status(git: &Git, worktree: &Path) -> Result<WorktreeStatus, GitError> {
 
 /// Counts how the worktree differs from its merge base with `base` (a commit id or full ref).
 pub fn diff_stat(git: &Git, worktree: &Path, base: &str) -> Result<DiffStat, GitError> {
-    let common = git
-        .call(worktree, "merge-base")
-        .args(["--end-of-options", base, "HEAD"])
-        .answer()?;
-    let answer = git
-        .call(worktree, "diff")
-        .args([
-            "--numstat",
-            "-z",
-            "--no-ext-diff",
-            "--no-textconv",
-            "--no-color",
-        ])
-        .args(["--ignore-submodules=dirty", "--find-renames"])
-        .args(["--end-of-options", common.as_deref().unwrap_or(base), "--"])
-        .run()?;
-    let mut stat = parse_numstat(&answer.stdout);
-    let untracked = git
-        .call(worktree, "ls-files")
-        .args(["-z", "--others", "--exclude-standard"])
-        .run()?;
-    for (index, path) in untracked.stdout.split(|byte| *byte == 0).enumerate() {
-        if path.is_empty() {
-            continue;
-        }
+    let mut stat = parse_numstat(&differences(git, worktree, base, &["--numstat", "-z"])?);
+    for (index, path) in untracked(git, worktree)?.iter().enumerate() {
         stat.files += 1;
         if index < MOST_COUNTED {
             stat.added += lines(&worktree.join(OsStr::from_bytes(path)));
         }
     }
     Ok(stat)
+}
+
+/// The same differences as text, the untracked files by name only.
+pub fn diff_text(git: &Git, worktree: &Path, base: &str) -> Result<String, GitError> {
+    let answer = differences(git, worktree, base, &["--patch"])?;
+    let mut text = String::from_utf8_lossy(&answer).into_owned();
+    for path in untracked(git, worktree)? {
+        text.push_str("not tracked yet: ");
+        // A line break in a name would make two of it.
+        text.push_str(&String::from_utf8_lossy(&path).escape_debug().to_string());
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// What `git diff` says of the worktree and its merge base with `base`. No program that a repository names is started for it.
+fn differences(
+    git: &Git,
+    worktree: &Path,
+    base: &str,
+    shape: &[&str],
+) -> Result<Vec<u8>, GitError> {
+    let common = git
+        .call(worktree, "merge-base")
+        .args(["--end-of-options", base, "HEAD"])
+        .answer()?;
+    let answer = git
+        .call(worktree, "diff")
+        .args(shape)
+        .args(["--no-ext-diff", "--no-textconv", "--no-color"])
+        .args(["--ignore-submodules=dirty", "--find-renames"])
+        .args(["--end-of-options", common.as_deref().unwrap_or(base), "--"])
+        .run()?;
+    Ok(answer.stdout)
+}
+
+/// Files that git neither tracks nor ignores.
+fn untracked(git: &Git, worktree: &Path) -> Result<Vec<Vec<u8>>, GitError> {
+    let listed = git
+        .call(worktree, "ls-files")
+        .args(["-z", "--others", "--exclude-standard"])
+        .run()?;
+    let names = listed.stdout.split(|byte| *byte == 0);
+    Ok(names
+        .filter(|name| !name.is_empty())
+        .map(<[u8]>::to_vec)
+        .collect())
 }
 
 /// Whether HEAD has commits that are nowhere else; see [`WorktreeStatus::unpushed`].

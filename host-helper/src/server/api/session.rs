@@ -1,5 +1,7 @@
 //! Requests about sessions.
 
+use std::path::Path;
+
 use claustre_domain::{
     command::{Command, SessionCommand},
     event::AskOutcome,
@@ -23,6 +25,8 @@ use crate::{
 
 /// Longest message or answer, in characters.
 const LONGEST_MESSAGE: usize = 1_000_000;
+/// Longest diff that is given, in characters: a line of an answer has its limit, and a reader too.
+const LONGEST_DIFF: usize = 2_000_000;
 
 impl Api {
     pub(super) async fn session_list(&self, list: SessionList) -> Result<Vec<Session>, Fault> {
@@ -147,6 +151,38 @@ impl Api {
             .await?;
         Ok(Preview {
             text: text::sanitise(&read, 200_000),
+        })
+    }
+
+    pub(super) async fn session_diff(&self, named: &str) -> Result<Preview, Fault> {
+        let doing = "reading what changed";
+        let session = self.find_session(doing, named).await?;
+        let worktree = session.worktree.get().cloned();
+        let Some(worktree) = worktree.filter(|worktree| Path::new(&worktree.path).is_dir()) else {
+            return Err(Fault::new(
+                FaultCode::Refused,
+                format!("{doing}: {} has no worktree", session.tab_name()),
+                Some(
+                    "claustre worktree list shows what was removed, and worktree restore brings it back"
+                        .into(),
+                ),
+            ));
+        };
+        let workspace = self.workspace.clone();
+        let text = tokio::task::spawn_blocking(move || {
+            workspace.diff_text(Path::new(&worktree.path), &worktree.base_commit)
+        })
+        .await
+        .map_err(|_| {
+            Fault::new(
+                FaultCode::Internal,
+                format!("{doing}: it was broken off"),
+                None,
+            )
+        })?
+        .map_err(port_fault)?;
+        Ok(Preview {
+            text: text::sanitise(&text, LONGEST_DIFF),
         })
     }
 

@@ -131,6 +131,8 @@ fn no_call_runs_what_a_repository_planted() {
     untouched("status");
     status::diff_stat(&world.git, &tree.path, &tree.base_commit).unwrap();
     untouched("diff_stat");
+    status::diff_text(&world.git, &tree.path, &tree.base_commit).unwrap();
+    untouched("diff_text");
     worktree::create(&world.git, &request).unwrap();
     untouched("create again");
     let full = world.remove(&tree.path).unwrap().snapshot_ref.unwrap();

@@ -1,6 +1,6 @@
 use super::*;
 use crate::adapters::git::repository::inspect;
-use crate::adapters::git::status::{DiffStat, diff_stat, status};
+use crate::adapters::git::status::{DiffStat, diff_stat, diff_text, status};
 
 #[test]
 fn a_repository_is_found_from_anywhere_inside() {
@@ -84,6 +84,14 @@ fn status_and_diff_count_what_a_reader_would() {
             added: 6,
             removed: 1
         }
+    );
+
+    let text = diff_text(&world.git, &tree.path, &tree.base_commit).unwrap();
+    assert!(text.contains("+++ b/committed.txt\n"), "{text}");
+    assert!(text.contains("\n+2\n"), "{text}");
+    assert!(
+        text.ends_with("not tracked yet: new\\nname.txt\n"),
+        "{text}"
     );
 
     world.raw(&tree.path, &["push", "-q", "-u", "origin", "task/x"]);
