@@ -306,12 +306,6 @@ pub enum SessionCommand {
         state: AgentState,
         message: String,
     },
-    /// A message could not be delivered.
-    ReportMessageDropped {
-        session: SessionId,
-        message: MessageId,
-        why: String,
-    },
     /// What it has used.
     ReportUsage {
         session: SessionId,

@@ -38,6 +38,8 @@ const TRIES_BEFORE_TOLD: u32 = 2;
 const BEGINNING: usize = 24;
 /// How a client shows a long text that was pasted, without its blanks.
 const PLACEHOLDER: &str = "[Pastedtext#";
+/// How long after Zellij failed it is tried again.
+const PAUSE_AFTER_FAILURE_MS: i64 = 2_000;
 /// Control-U, by which a client clears the line of its box.
 const CLEAR_LINE: &[u8] = b"\x15";
 /// How often it is typed at most; one press clears one line.
@@ -83,23 +85,15 @@ impl Effects {
         let stands = self.deaf().contains_key(&message)
             && (self.multiplexer.read(&pane)).is_ok_and(|screen| stands_in_box(&screen, &text));
         if !stands && let Err(error) = self.type_text(&pane, &text) {
-            return Ran::Failed {
-                error: PortError {
-                    passing: true,
-                    ..error
-                },
-                commands: vec![Command::Session(SessionCommand::ReportMessageDropped {
-                    session: session.id,
-                    message,
-                    why: "its pane does not take text".into(),
-                })],
-            };
+            // However often: it is typed once the pane takes text again, in a new one after a resume.
+            tracing::warn!(session = %session.id, error = %error.message, "typing a message");
+            return later(PAUSE_AFTER_FAILURE_MS, &error.message);
         }
         let mut advanced = self.engine.subscribe();
         for _ in 0..MOST_ENTERS {
             std::thread::sleep(PAUSE_BEFORE_ENTER);
             if let Err(error) = self.multiplexer.write(&pane, b"\r") {
-                return later(2_000, &error.message);
+                return later(PAUSE_AFTER_FAILURE_MS, &error.message);
             }
             if self.is_taken(message, &mut advanced) {
                 self.deaf().remove(&message);

@@ -126,7 +126,8 @@ fn a_task_is_sent_back_once_and_then_done() {
     let client = number(&machine.last_client(&worktree)["pid"]);
 
     machine.claustre(&["task", "review", &task, "And tests, please"]);
-    wait_for("the feedback to be worked in", PATIENCE, || {
+    let what = "the feedback to be worked in";
+    machine.wait_json(what, &["task", "show", &task], |_| {
         worktree.join("tests.txt").exists()
     });
     machine.wait_task(&task, "in_review");

@@ -282,21 +282,6 @@ fn report(
         } => Ok(if_open(world, *session, |known| {
             agent_state(world, known, *state, message, context.now)
         })),
-        C::ReportMessageDropped {
-            session,
-            message,
-            why,
-        } => Ok(if_open(world, *session, |known| {
-            if !known.queued.contains(*message) {
-                return Vec::new();
-            }
-            vec![Event::MessageDropped {
-                message: *message,
-                session: *session,
-                task: known.task.value(),
-                why: why.clone(),
-            }]
-        })),
         C::ReportUsage { session, totals } => Ok(world
             .session(*session)
             .map(|known| usage(&known, totals))
