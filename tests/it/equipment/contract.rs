@@ -316,6 +316,13 @@ fn one_turn_looks_the_same_from_outside() {
     );
 }
 
+/// The first line of the client's input box, the last thing on its screen that begins with the prompt sign.
+fn box_of(screen: &str) -> Option<&str> {
+    let begins = |line: &&str| line.trim_start().starts_with(['>', '❯']);
+    let held = screen.lines().rfind(begins)?;
+    Some(held.trim_start().trim_start_matches(['>', '❯']).trim())
+}
+
 /// Interrupts the first prompt, uses an MCP tool by the second, runs into an error by the third.
 fn drive_trouble(env: &TestEnv, terminal: &mut Terminal) -> Vec<Value> {
     terminal.wait_until("the busy client", PATIENCE, |screen| {
@@ -330,13 +337,14 @@ fn drive_trouble(env: &TestEnv, terminal: &mut Terminal) -> Vec<Value> {
     });
     // Nothing had been answered: the prompt comes back into the box.
     terminal.wait_until("the prompt in the box", PATIENCE, |screen| {
-        screen.lines().any(|line| {
-            let line = line.trim_start_matches(['>', '❯']).trim();
-            line == "take your time"
-        })
+        box_of(screen).is_some_and(|held| held == "take your time")
     });
     for (number, prompt) in ["use the tool", "make it fail"].into_iter().enumerate() {
+        // A key that arrives together with a paste is taken as text.
         terminal.send("\x15");
+        terminal.wait_until("an empty box", PATIENCE, |screen| {
+            box_of(screen).is_some_and(|held| held != "take your time")
+        });
         terminal.paste(prompt);
         terminal.wait_for_text(prompt, PATIENCE);
         // An Enter right behind a paste may be swallowed: it is repeated, never the text.

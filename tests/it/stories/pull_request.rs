@@ -35,8 +35,11 @@ fn a_pull_request_told_by_a_script_takes_the_task_to_review_when_its_turn_has_en
 
     // After its turn it goes to review at once.
     let late = machine.launched("shop", "Told later");
-    let session = machine.wait_session(&late, "idle", "")["id"].clone();
-    let session = session.as_str().unwrap();
+    // It rests before its first turn as well: afterwards it has used something.
+    let rests = machine.wait_json("the end of its turn", &["session", "show", &late], |seen| {
+        seen["claude_status"] == "idle" && seen["output_tokens"].as_u64() > Some(0)
+    });
+    let session = rests["id"].as_str().unwrap();
     assert_eq!(machine.task_now(&late)["task"]["status"], "working");
     let update = ["session-update", "--session-id", session, "--pr-url"];
     let refused = machine.refused(&[&update[..], &["http://git.example/1"]].concat());
