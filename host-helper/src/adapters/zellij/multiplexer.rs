@@ -206,6 +206,7 @@ impl ZellijMultiplexer {
                     drop(starting);
                     return self.open_through(&link, open).await;
                 }
+                self.wait_until_alone(BACKGROUND_SESSION).await?;
                 BACKGROUND_SESSION.to_owned()
             }
         };
@@ -267,6 +268,20 @@ impl ZellijMultiplexer {
             sleep(LOOK).await;
         }
         None
+    }
+
+    /// The client that made a session is counted as attached for a moment; a tab that is opened then is never laid out.
+    async fn wait_until_alone(&self, session: &str) -> Result<(), MultiplexerError> {
+        let deadline = tokio::time::Instant::now() + TAB_WAIT;
+        loop {
+            let of = session.to_owned();
+            let clients = self.call(move |zellij| zellij.clients(&of)).await?;
+            // Who is still there at the end is somebody who has attached.
+            if clients == 0 || tokio::time::Instant::now() >= deadline {
+                return Ok(());
+            }
+            sleep(LOOK).await;
+        }
     }
 
     async fn open_through(
