@@ -9,9 +9,16 @@ use std::{
         net::UnixListener,
     },
     path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
 use crate::paths::Paths;
+
+/// How long a daemon that was killed may hold its lock: the kernel takes its threads down one after the other.
+const DYING: Duration = Duration::from_millis(300);
+/// Between two looks at the lock.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// The home or its sockets cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -148,15 +155,19 @@ pub fn take(paths: &Paths) -> Result<DaemonLock, LockError> {
         .mode(0o600)
         .open(&path)
         .map_err(failed("opening", &path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(LockError::Taken {
-                home: paths.home().display().to_string(),
-                holder: crate::client::holder(&path),
-            });
+    let deadline = Instant::now() + DYING;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOOK),
+            Err(TryLockError::WouldBlock) => {
+                return Err(LockError::Taken {
+                    home: paths.home().display().to_string(),
+                    holder: crate::client::holder(&path),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed("locking", &path)(source)),
         }
-        Err(TryLockError::Error(source)) => return Err(failed("locking", &path)(source)),
     }
     // For messages only: who holds it is what the lock itself says.
     file.set_len(0).map_err(failed("writing", &path))?;
