@@ -160,6 +160,31 @@ pub struct CreateTask {
     pub subtasks: Vec<NewSubtask>,
 }
 
+impl CreateTask {
+    /// A task of which nothing is said but its title.
+    pub fn new(task: TaskId, project: ProjectId, title: impl Into<String>) -> Self {
+        Self {
+            task,
+            project,
+            title: title.into(),
+            description: String::new(),
+            draft: false,
+            mode: Mode::default(),
+            priority: Priority::default(),
+            base: None,
+            branch: None,
+            push_mode: PushMode::default(),
+            review_loop: false,
+            depends_on: Vec::new(),
+            model: None,
+            effort: None,
+            permission_mode: None,
+            budget_usd: None,
+            subtasks: Vec::new(),
+        }
+    }
+}
+
 /// Contents of [`TaskCommand::Edit`]; what is absent stays.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EditTask {

@@ -12,7 +12,7 @@ use claustre_protocol::{
     ids::{AskId, SessionId, SubtaskId, TaskId},
     model::AskKind,
     rpc::{Fault, FaultCode},
-    status::{LogLevel, Priority},
+    status::LogLevel,
 };
 use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
@@ -290,23 +290,12 @@ impl McpBackend for Agents {
         }
         let defaults = &self.api.defaults;
         self.submit(Command::Task(TaskCommand::Create(Box::new(CreateTask {
-            task,
-            project,
-            title,
             description,
             // A person decides whether it is done at all.
             draft: true,
             mode: defaults.mode,
-            priority: Priority::default(),
             base: defaults.base.clone(),
-            branch: None,
             push_mode: defaults.push_mode,
-            review_loop: false,
-            depends_on: Vec::new(),
-            model: None,
-            effort: None,
-            permission_mode: None,
-            budget_usd: None,
             subtasks: steps
                 .into_iter()
                 .map(|title| NewSubtask {
@@ -314,6 +303,7 @@ impl McpBackend for Agents {
                     title,
                 })
                 .collect(),
+            ..CreateTask::new(task, project, title)
         }))))
         .await?;
         Ok(task)

@@ -21,7 +21,7 @@ use claustre_domain::{
 use claustre_protocol::{
     ids::{AskId, AssignmentId, MessageId, ProjectId, SessionId, TaskId},
     model::AskKind,
-    status::{LogLevel, Mode, Priority, PushMode, TaskStatus},
+    status::{LogLevel, Mode, TaskStatus},
     time::Timestamp,
 };
 use tempfile::TempDir;
@@ -121,23 +121,10 @@ impl Bench {
 
 fn new_task(task: TaskId, project: ProjectId, title: &str) -> CreateTask {
     CreateTask {
-        task,
-        project,
-        title: title.into(),
         description: "do it well".into(),
-        draft: false,
         mode: Mode::Autonomous,
-        priority: Priority::default(),
-        base: None,
-        branch: None,
-        push_mode: PushMode::Pr,
-        review_loop: false,
-        depends_on: Vec::new(),
-        model: None,
-        effort: None,
-        permission_mode: None,
         budget_usd: Some(0.1 + 0.2),
-        subtasks: Vec::new(),
+        ..CreateTask::new(task, project, title)
     }
 }
 

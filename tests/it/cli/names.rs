@@ -56,8 +56,8 @@ fn hostile_names_are_refused_and_run_nothing() {
     assert!(!env.home().join("code/owned").exists());
 }
 
-#[test]
-fn things_are_found_by_id_beginning_and_name_and_what_is_ambiguous_is_asked_back() {
+/// A home with the project `shop`.
+fn with_shop() -> TestEnv {
     let env = TestEnv::new();
     env.git_repo("shop");
     env.claustre_in(
@@ -65,6 +65,12 @@ fn things_are_found_by_id_beginning_and_name_and_what_is_ambiguous_is_asked_back
         &["project", "add", "shop", "shop"],
     )
     .success();
+    env
+}
+
+#[test]
+fn things_are_found_by_id_beginning_and_name_and_what_is_ambiguous_is_asked_back() {
+    let env = with_shop();
     let ids: Vec<String> = (0..4)
         .map(|number| {
             let title = format!("Task {number}");
@@ -111,13 +117,7 @@ fn things_are_found_by_id_beginning_and_name_and_what_is_ambiguous_is_asked_back
 
 #[test]
 fn a_beginning_that_fits_two_is_refused_with_both_named() {
-    let env = TestEnv::new();
-    env.git_repo("shop");
-    env.claustre_in(
-        &env.home().join("code"),
-        &["project", "add", "shop", "shop"],
-    )
-    .success();
+    let env = with_shop();
     env.claustre(&["daemon", "stop"]).success();
     // Ids are made at random, so these two are written where the daemon finds them.
     let title = |number: u32| format!("Task {number}");
@@ -145,36 +145,14 @@ fn two_tasks_with_one_beginning(env: &TestEnv, title: impl Fn(u32) -> String) ->
         command::{Command, CreateTask, TaskCommand},
         decide,
     };
-    use claustre_protocol::{
-        ids::TaskId,
-        status::{Mode, Priority, PushMode},
-        time::Timestamp,
-    };
+    use claustre_protocol::{ids::TaskId, time::Timestamp};
     let path = env.claustre_home().join("claustre.db");
     let mut store = claustre::store::Store::open(&path, uuid::Uuid::new_v4).unwrap();
     let project = store.reader().unwrap().projects().unwrap()[0].id;
     let now = Timestamp::from_millis(chrono::Utc::now().timestamp_millis());
     [(1, 0x1f3a_9c02_u128), (2, 0x1f3a_9c0b)].map(|(number, beginning)| {
         let task = TaskId::new(uuid::Uuid::from_u128(beginning << 96));
-        let create = CreateTask {
-            task,
-            project,
-            title: title(number),
-            description: String::new(),
-            draft: false,
-            mode: Mode::Supervised,
-            priority: Priority::default(),
-            base: None,
-            branch: None,
-            push_mode: PushMode::Pr,
-            review_loop: false,
-            depends_on: Vec::new(),
-            model: None,
-            effort: None,
-            permission_mode: None,
-            budget_usd: None,
-            subtasks: Vec::new(),
-        };
+        let create = CreateTask::new(task, project, title(number));
         let mut change = store.begin(now).unwrap();
         let command = Command::Task(TaskCommand::Create(Box::new(create)));
         for event in decide(&change, &command, Context { now }).unwrap() {

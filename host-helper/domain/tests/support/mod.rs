@@ -213,23 +213,9 @@ impl World for MemoryWorld {
 /// A task to be written.
 pub fn new_task(task: TaskId, project: ProjectId, title: &str) -> CreateTask {
     CreateTask {
-        task,
-        project,
-        title: title.into(),
         description: format!("{title}, in full"),
-        draft: false,
         mode: Mode::Autonomous,
-        priority: Priority::default(),
-        base: None,
-        branch: None,
-        push_mode: PushMode::Pr,
-        review_loop: false,
-        depends_on: Vec::new(),
-        model: None,
-        effort: None,
-        permission_mode: None,
-        budget_usd: None,
-        subtasks: Vec::new(),
+        ..CreateTask::new(task, project, title)
     }
 }
 
