@@ -62,6 +62,13 @@ pub enum TaskCommand {
         assignment: AssignmentId,
         open: Box<OpenSession>,
     },
+    /// Give it to a session that is open, as its next message.
+    Assign {
+        task: TaskId,
+        assignment: AssignmentId,
+        session: SessionId,
+        message: MessageId,
+    },
     /// It is finished, says a person.
     MarkDone { task: TaskId },
     /// Back to work, with feedback.

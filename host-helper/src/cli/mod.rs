@@ -2,6 +2,7 @@
 //!
 //! [`error`] makes errors into words and exit codes, [`ui`] makes output; no command prints by itself.
 
+mod assign;
 mod completions;
 mod config;
 mod daemon;
@@ -81,6 +82,8 @@ enum Command {
     /// Open, close and resume Claude Code sessions.
     #[command(subcommand)]
     Session(session::SessionCommand),
+    /// Give a task to a session that is open.
+    Assign(assign::AssignArgs),
     /// What needs you, the most urgent first.
     Inbox(inbox::InboxArgs),
     /// What runs and what waits.
@@ -126,6 +129,9 @@ enum Command {
     /// Say where the pull request of a session's task is: for scripts and hooks.
     #[command(hide = true)]
     SessionUpdate(older::SessionUpdateArgs),
+    /// Give a session the next task of its project's queue: for scripts and hooks.
+    #[command(hide = true)]
+    FeedNext(assign::FeedNextArgs),
 }
 
 /// What a command has at hand.
@@ -207,6 +213,7 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::Task(command)) => return task::run(context, *command),
         Some(Command::Subtask(command)) => subtask::run(context, command),
         Some(Command::Session(command)) => session::run(context, command),
+        Some(Command::Assign(args)) => assign::assign(context, args),
         Some(Command::Inbox(args)) => inbox::run(context, args),
         Some(Command::Status(args)) => status::run(context, args),
         Some(Command::Watch(args)) => watch::run(context, args),
@@ -222,6 +229,7 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::ListProjects(args)) => project::list(context, args),
         Some(Command::ListTasks(args)) => task::list(context, args.into()),
         Some(Command::RemoveProject(args)) => project::remove(context, args),
+        Some(Command::FeedNext(args)) => assign::feed_next(context, args),
         Some(Command::SessionUpdate(args)) => older::session_update(context, args),
         Some(Command::Completions(_) | Command::Man | Command::Demo(_)) => Ok(()),
     };

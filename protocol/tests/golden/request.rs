@@ -8,7 +8,8 @@ use claustre_protocol::{
         Backup, DaemonStatus, DashboardShow, Decision, Done, EventsWatch, Named, Nothing,
         PluginAddress, PluginLink, Preview, ProjectAdd, ProjectEdit, ProjectList, ProjectShow,
         ProjectShown, PullRequest, ReplayReport, Request, SessionList, SessionNew, SnapshotShown,
-        StatusOverview, StatusShow, SubtaskNamed, TaskAdd, TaskEdit, TaskList, TaskMove, WithText,
+        StatusOverview, StatusShow, SubtaskNamed, TaskAdd, TaskAssign, TaskEdit, TaskList,
+        TaskMove, WithText,
     },
     status::{Mode, ProjectStatus, PushMode, TaskStatus},
 };
@@ -102,6 +103,10 @@ fn requests() -> Vec<Request> {
             submit: true,
         }),
         Request::TaskLaunch(named()),
+        Request::TaskAssign(TaskAssign {
+            of: "2200".into(),
+            session: "4400".into(),
+        }),
         Request::TaskDone(named()),
         Request::TaskSendBack(with_text()),
         Request::TaskBlock(with_text()),
@@ -150,6 +155,7 @@ fn requests() -> Vec<Request> {
             of: "4400".into(),
             url: "https://github.com/mara/shop/pull/412".into(),
         }),
+        Request::SessionFeedNext(named()),
         Request::InboxList(Nothing {}),
         Request::StatusShow(StatusShow {
             project: some("shop"),
@@ -187,6 +193,7 @@ const fn answer_of(request: &Request) -> &'static str {
         | R::TaskList(_)
         | R::TaskEdit(_)
         | R::TaskLaunch(_)
+        | R::TaskAssign(_)
         | R::TaskDone(_)
         | R::TaskSendBack(_)
         | R::TaskBlock(_)
@@ -195,7 +202,8 @@ const fn answer_of(request: &Request) -> &'static str {
         | R::TaskKill(_)
         | R::TaskMove(_)
         | R::TaskUndo(_)
-        | R::SessionPullRequest(_) => "task",
+        | R::SessionPullRequest(_)
+        | R::SessionFeedNext(_) => "task",
         R::TaskShow(_) => "task_detail",
         R::SubtaskAdd(_) | R::SubtaskList(_) | R::SubtaskDone(_) => "subtask",
         R::SessionList(_)

@@ -355,7 +355,15 @@ pub fn command(
                 open: Box::new(new_session(session, task_project)),
             })
         }
-        18 => Command::Task(TaskCommand::Submit { task }),
+        18 => match session {
+            Some((_, session)) if what.is_multiple_of(2) => Command::Task(TaskCommand::Assign {
+                task,
+                assignment: AssignmentId::new(mint()),
+                session,
+                message: MessageId::new(mint()),
+            }),
+            _ => Command::Task(TaskCommand::Submit { task }),
+        },
         19 => Command::Task(TaskCommand::MarkDone { task }),
         20 => Command::Task(TaskCommand::SendBack {
             task,

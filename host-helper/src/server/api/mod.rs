@@ -2,6 +2,7 @@
 //!
 //! One file for each area of [`Request`]; [`resolve`] finds what a person named, [`present`] makes what `--json` prints.
 
+mod assign;
 mod launch;
 pub mod overview;
 pub mod present;
@@ -98,6 +99,7 @@ impl Api {
             R::TaskShow(named) => json(self.task_show(&named.of).await?),
             R::TaskEdit(edit) => json(self.task_edit(edit, actor).await?),
             R::TaskLaunch(named) => json(self.task_launch(&named.of, actor).await?),
+            R::TaskAssign(wanted) => json(self.task_assign(wanted, actor).await?),
             R::TaskDone(named) => json(self.task_done(&named.of, actor).await?),
             R::TaskSendBack(with) => json(self.task_send_back(with, actor).await?),
             R::TaskBlock(with) => json(self.task_block(with, actor).await?),
@@ -142,6 +144,7 @@ impl Api {
                 .await?,
             ),
             R::SessionPullRequest(wanted) => json(self.session_pull_request(wanted, actor).await?),
+            R::SessionFeedNext(named) => json(self.session_feed_next(&named.of, actor).await?),
             R::InboxList(_) => json(self.inbox().await?),
             R::StatusShow(show) => json(self.status(show).await?),
             // The socket answers these itself: they live as long as their connection.
