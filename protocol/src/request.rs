@@ -157,6 +157,9 @@ pub enum Request {
     /// Brings a removed worktree back from its snapshot. Answer: [`Done`].
     #[serde(rename = "worktree.restore")]
     WorktreeRestore(Named),
+    /// Lets go of what was kept long enough. Answer: [`Swept`].
+    #[serde(rename = "worktree.sweep")]
+    WorktreeSweep(WorktreeSweep),
     /// A dashboard asks the daemon to connect to it. Answer: [`Done`], at once.
     #[serde(rename = "plugin.link")]
     PluginLink(PluginLink),

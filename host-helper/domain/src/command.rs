@@ -381,4 +381,9 @@ pub enum WorktreeCommand {
     },
     /// It was brought back from a snapshot.
     ReportRestored { session: SessionId, path: String },
+    /// Its snapshot was let go: it was kept long enough.
+    ReportExpired {
+        session: SessionId,
+        snapshot: String,
+    },
 }

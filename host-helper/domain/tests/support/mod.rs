@@ -585,6 +585,12 @@ fn session_command(kind: u8, what: u8, with: u8, session: SessionId, now: Timest
                 path: text,
             });
         }
+        _ if with % 4 == 2 => {
+            return Command::Worktree(WorktreeCommand::ReportExpired {
+                session,
+                snapshot: format!("refs/claustre/trash/{}", with & !3),
+            });
+        }
         _ => SessionCommand::ReportUsage {
             session,
             totals: UsageTotals {

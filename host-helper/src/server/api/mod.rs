@@ -13,6 +13,7 @@ mod session;
 mod store;
 mod subtask;
 mod task;
+mod worktree;
 
 use std::sync::Arc;
 
@@ -61,6 +62,8 @@ pub struct Api {
     pub paths: Paths,
     /// What a task gets that does not say otherwise.
     pub defaults: Defaults,
+    /// Days that the work of a removed worktree is kept at least.
+    pub keep_days: u32,
     /// Since when the daemon runs.
     pub started_at: Timestamp,
     /// Are the programs there that a session needs?
@@ -155,6 +158,7 @@ impl Api {
             )),
             R::WorktreeList(_) => json(self.worktree_list().await?),
             R::WorktreeRestore(named) => json(self.worktree_restore(&named.of, actor).await?),
+            R::WorktreeSweep(sweep) => json(self.worktree_sweep(sweep, actor).await?),
             R::PluginLink(link) => {
                 (self.link)(link);
                 json(done("connecting"))
