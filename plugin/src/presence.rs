@@ -7,12 +7,14 @@
 
 /// Between Zellij's word that a client typed and the message of the key binding lies no more than this; they come
 /// one after the other.
-const KEY_MILLIS: u64 = 250;
+const KEY_MILLIS: u64 = 60;
 /// A command that was typed is run by a shell, and sends its message through the daemon.
 const COMMAND_MILLIS: u64 = 3_000;
 
 /// While an instance loads, Zellij keeps what is meant for any of them, and then gives it to all.
 const LOAD_MILLIS: u64 = 250;
+/// A key of so long ago is not acted on any more: timers get lost, and then fire with the next one.
+const TOO_LATE_MILLIS: u64 = 600;
 /// Clients are numbered from 1, and the lowest free number is given away first.
 const FIRST_CLIENT: u16 = 1;
 
@@ -56,9 +58,27 @@ pub enum Toggle {
     Wait,
 }
 
-/// Did nobody act on the key between these two looks?
-pub const fn is_unanswered(before: Seen, after: Seen) -> bool {
-    before.focused == after.focused && before.suppressed == after.suppressed
+/// A key that may have been another client's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pressed {
+    /// What was known when it came.
+    pub known: Seen,
+    /// What was seen when it came. The instance whose key it was may have acted by then.
+    pub seen: Seen,
+    /// When it came.
+    pub at: u64,
+}
+
+impl Pressed {
+    /// Has nobody acted on it, as far as can be seen now? In doubt somebody has: to act once more would undo it. So it is where
+    /// the look comes too late to tell.
+    pub fn is_unanswered(self, after: Seen, now: u64) -> bool {
+        let as_before =
+            |before: Seen| before.focused == after.focused && before.suppressed == after.suppressed;
+        now.saturating_sub(self.at) <= TOO_LATE_MILLIS
+            && as_before(self.known)
+            && as_before(self.seen)
+    }
 }
 
 /// What our client typed last.
@@ -168,18 +188,35 @@ mod tests {
 
     #[test]
     fn a_key_that_nobody_took_is_seen_by_what_did_not_change() {
-        let hidden = Seen {
+        const HIDDEN: Seen = Seen {
             suppressed: true,
             ..ELSEWHERE
         };
-        assert!(is_unanswered(FOCUSED, FOCUSED));
-        assert!(!is_unanswered(FOCUSED, hidden), "another hid it");
-        assert!(!is_unanswered(hidden, ELSEWHERE), "another showed it");
+        let pressed = |known, seen| Pressed {
+            known,
+            seen,
+            at: 1_000,
+        };
+        let unanswered = |pressed: Pressed, after| pressed.is_unanswered(after, 1_200);
+        assert!(unanswered(pressed(FOCUSED, FOCUSED), FOCUSED));
+        assert!(!unanswered(pressed(FOCUSED, FOCUSED), HIDDEN), "hidden");
+        assert!(!unanswered(pressed(HIDDEN, HIDDEN), ELSEWHERE), "shown");
+        assert!(
+            !unanswered(pressed(FOCUSED, HIDDEN), HIDDEN),
+            "it was hidden before we could look"
+        );
         let moved = Seen {
             tab: Some(4),
             ..FOCUSED
         };
-        assert!(is_unanswered(FOCUSED, moved), "only the tab is another");
+        assert!(
+            unanswered(pressed(FOCUSED, FOCUSED), moved),
+            "only the tab is another"
+        );
+        assert!(
+            !pressed(FOCUSED, FOCUSED).is_unanswered(FOCUSED, 9_000),
+            "a timer that fires so late tells nothing"
+        );
     }
 
     #[test]

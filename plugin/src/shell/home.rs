@@ -16,7 +16,7 @@ use zellij_utils::input::layout::{
 use super::Shell;
 use claustre_plugin::{
     msg::Msg,
-    presence::{Seen, Toggle, is_unanswered, joins_others},
+    presence::{Pressed, Seen, Toggle, joins_others},
     timers::Purpose,
 };
 
@@ -39,8 +39,10 @@ pub struct Home {
     pub tab: Option<usize>,
     /// Was it given the whole screen, because that is small?
     pub fills: bool,
-    /// What was seen when the key came that may have been another client's.
-    pub pressed: Option<Seen>,
+    /// The key that may have been another client's.
+    pub pressed: Option<Pressed>,
+    /// What was seen at the last look.
+    pub known: Seen,
 }
 
 impl Shell {
@@ -54,7 +56,11 @@ impl Shell {
             Toggle::Look => self.others_act(),
             Toggle::Wait => {
                 self.others_act();
-                self.home.pressed = Some(seen);
+                self.home.pressed = Some(Pressed {
+                    known: self.home.known,
+                    seen,
+                    at: now,
+                });
                 self.timers
                     .set(Purpose::Toggle, now.saturating_add(WAIT_MILLIS));
             }
@@ -64,12 +70,19 @@ impl Shell {
     /// Acts on the key after all, where we lead and nobody did. Where no daemon says who leads, every instance may: what each
     /// does, another may do again without harm.
     pub(super) fn toggle_if_nobody_did(&mut self) {
-        let Some(before) = self.home.pressed.take() else {
+        let Some(pressed) = self.home.pressed.take() else {
             return;
         };
+        let due = pressed.at.saturating_add(WAIT_MILLIS);
+        if self.now() < due {
+            // Pressed once more since this look was planned.
+            self.home.pressed = Some(pressed);
+            self.timers.set(Purpose::Toggle, due);
+            return;
+        }
         let leads = self.link.is_leader() || !self.link.is_up();
-        if leads && is_unanswered(before, self.look()) {
-            if before.focused {
+        if leads && pressed.is_unanswered(self.look(), self.now()) {
+            if pressed.seen.focused {
                 self.hide();
             } else {
                 self.show();
@@ -101,6 +114,19 @@ impl Shell {
     /// Another instance shows, hides or moves the pane that is ours as well.
     fn others_act(&mut self) {
         self.home.tab = None;
+        self.look_soon();
+    }
+
+    /// We showed it or hid it ourselves.
+    fn did(&mut self, show: bool) {
+        self.home.known.focused = show;
+        self.home.known.suppressed = !show;
+        self.on_screen(show);
+        self.look_soon();
+    }
+
+    /// What was done to the pane can be seen in a moment.
+    fn look_soon(&mut self) {
         self.timers
             .set(Purpose::Look, self.now().saturating_add(LOOK_MILLIS));
     }
@@ -129,7 +155,7 @@ impl Shell {
                 .set(Purpose::Place, self.now().saturating_add(PLACE_MILLIS));
         }
         self.home.tab = Some(tab);
-        self.on_screen(true);
+        self.did(true);
     }
 
     /// What Zellij has us from: our alias, or our file where the server started before it could know the alias.
@@ -187,7 +213,7 @@ impl Shell {
 
     pub(super) fn hide(&mut self) {
         hide_self();
-        self.on_screen(false);
+        self.did(false);
     }
 
     /// Zellij puts a plugin on the screen that it loads for a line of the daemon, as after the tab in which the dashboard
@@ -205,6 +231,7 @@ impl Shell {
     /// Asks Zellij where the dashboard is, and takes note.
     pub(super) fn look(&mut self) -> Seen {
         let seen = self.seen();
+        self.home.known = seen;
         self.on_screen(seen.visible());
         seen
     }
