@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeSet,
+    str::FromStr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -10,12 +11,15 @@ use std::{
 use claustre_domain::{
     command::{Command, SessionCommand},
     entity::touched,
+    session::Pane,
 };
 use claustre_protocol::{
     dashboard::DashboardUpdate,
-    link::{Instance, MESSAGE_SHOW, ToPlugin},
-    request::Request,
+    ids::SessionId,
+    link::{Instance, MESSAGE_SHOW, PaneAction, ToPlugin},
+    request::{Done, Request},
 };
+use serde_json::json;
 use tokio::{
     sync::{broadcast::error::RecvError, mpsc},
     time::{Instant, sleep_until},
@@ -238,13 +242,32 @@ impl Dashboards {
     }
 
     async fn reply(&self, key: &LinkKey, instance: Instance, id: u64, request: Request) {
-        let outcome = self.api.handle(request, "user").await;
         let Some(link) = self.links.all().into_iter().find(|link| link.key() == key) else {
             return;
+        };
+        let outcome = match &request {
+            Request::SessionFocus(named)
+                if self.focus_for(&link, &instance, &named.of).await.is_some() =>
+            {
+                Ok(json!(Done::default()))
+            }
+            _ => self.api.handle(request, "user").await,
         };
         if let Err(error) = link.send(ToPlugin::Reply { id, outcome }, Some(instance)) {
             tracing::warn!(%error, "answering a dashboard");
         }
+    }
+
+    /// Brings a session's tab to the client that asked for it, where it is in the same Zellij; none where it is not, or could not
+    /// be done.
+    async fn focus_for(&self, link: &LinkHandle, instance: &Instance, named: &str) -> Option<()> {
+        let id = SessionId::from_str(named).ok()?;
+        let session = self.engine.read(move |reader| reader.session(id)).await;
+        let session = session.ok()??;
+        let place = session.pane.get().filter(|pane| is_at(pane, link.key()))?;
+        let what = PaneAction::Focus { pane: place.pane };
+        link.act_by(what, Some(instance.clone())).await.ok()?;
+        Some(())
     }
 
     /// Gives panes in the background their tabs.
@@ -263,10 +286,8 @@ impl Dashboards {
                 .into_iter()
                 .filter_map(|session| {
                     let pane = session.pane.get()?.clone();
-                    let is_here = pane.background
-                        && pane.zellij_session == key.session
-                        && (pane.server_pid == 0 || pane.server_pid == key.server_pid);
-                    is_here.then(|| (session.id, pane.pane, session.tab_name()))
+                    let waits_here = pane.background && is_at(&pane, &key);
+                    waits_here.then(|| (session.id, pane.pane, session.tab_name()))
                 })
                 .collect(),
             Err(fault) => {
@@ -309,4 +330,10 @@ impl Dashboards {
             }
         }
     }
+}
+
+/// Is the pane in this Zellij?
+fn is_at(pane: &Pane, key: &LinkKey) -> bool {
+    pane.zellij_session == key.session
+        && (pane.server_pid == 0 || pane.server_pid == key.server_pid)
 }

@@ -355,4 +355,27 @@ fn two_clients_each_show_and_hide_one_dashboard_and_it_lives_on_both() {
             !screen.contains("┌ Keys")
         });
     }
+
+    // Who goes to a session's tab goes there alone.
+    for title in ["Quick one", "Quick two"] {
+        let task = machine.launched("shop", title);
+        machine.wait_task(&task, "in_review");
+    }
+    let is_at = |screen: &str, title: &str| screen.contains(title) && gone(screen);
+    first.wait_for_text("◐ 2 in review", PATIENCE);
+    first.send("3g");
+    first.send(ENTER);
+    first.wait_until("the tab of one", PATIENCE, |screen| {
+        is_at(screen, "Quick one")
+    });
+    second.wait_until("the dashboard to be gone there too", PATIENCE, gone);
+    assert!(!is_at(&second.screen(), "Quick one"));
+    second.send(TOGGLE);
+    second.wait_for_text("◐ 2 in review", PATIENCE);
+    second.send("3gj");
+    second.send(ENTER);
+    second.wait_until("the tab of the other", PATIENCE, |screen| {
+        is_at(screen, "Quick two")
+    });
+    assert!(is_at(&first.screen(), "Quick one"), "{}", first.screen());
 }

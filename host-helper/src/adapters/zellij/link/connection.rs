@@ -260,9 +260,9 @@ impl Connection {
     ) {
         match order {
             Order::Say(target, body) => core.say(target, body, out),
-            Order::Act(what, sender) => {
-                let action = core.act(what, now, out);
-                waiting.insert(action, sender);
+            Order::Act { what, by, reply } => {
+                let action = core.act(what, by, now, out);
+                waiting.insert(action, reply);
             }
             Order::Draw(update) => core.dashboard(update),
             Order::Greet => core.ping(now, out),

@@ -227,17 +227,29 @@ impl Core {
         }
     }
 
-    /// Orders an action and gives its number.
-    pub(super) fn act(&mut self, what: PaneAction, now: u64, out: &mut Vec<Out>) -> u64 {
+    /// Orders an action and gives its number. It is for the leader, or for one instance where its client matters; where that one
+    /// is not there, the leader does it.
+    pub(super) fn act(
+        &mut self,
+        what: PaneAction,
+        by: Option<Instance>,
+        now: u64,
+        out: &mut Vec<Out>,
+    ) -> u64 {
         // Numbers must differ from those of former daemons, which the plugin still remembers.
         self.actions = self
             .actions
             .max(self.epoch.wrapping_shl(20))
             .saturating_add(1);
         let action = self.actions;
+        let by = by.filter(|instance| self.peers.contains_key(instance));
+        if let Some(instance) = &by {
+            let what = what.clone();
+            self.say(Some(instance.clone()), ToPlugin::Act { action, what }, out);
+        }
         let pending = Pending {
             what,
-            target: None,
+            target: by,
             since: now,
         };
         self.pending.insert(action, pending);

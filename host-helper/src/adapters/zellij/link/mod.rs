@@ -105,7 +105,11 @@ pub type SnapshotSource = Arc<dyn Fn() -> DashboardUpdate + Send + Sync>;
 #[derive(Debug)]
 enum Order {
     Say(Option<Instance>, ToPlugin),
-    Act(PaneAction, oneshot::Sender<Result<ActionResult, LinkError>>),
+    Act {
+        what: PaneAction,
+        by: Option<Instance>,
+        reply: oneshot::Sender<Result<ActionResult, LinkError>>,
+    },
     Draw(DashboardUpdate),
     Greet,
 }
@@ -156,8 +160,20 @@ impl LinkHandle {
     /// # Errors
     /// See [`LinkError`]; after `Unknown` it may have been done.
     pub async fn act(&self, what: PaneAction) -> Result<ActionResult, LinkError> {
-        let (sender, receiver) = oneshot::channel();
-        self.order(Order::Act(what, sender))?;
+        self.act_by(what, None).await
+    }
+
+    /// Does something in Zellij for the client of this instance, which is then the one that does it.
+    ///
+    /// # Errors
+    /// As [`LinkHandle::act`].
+    pub async fn act_by(
+        &self,
+        what: PaneAction,
+        by: Option<Instance>,
+    ) -> Result<ActionResult, LinkError> {
+        let (reply, receiver) = oneshot::channel();
+        self.order(Order::Act { what, by, reply })?;
         receiver.await.unwrap_or(Err(LinkError::Gone))
     }
 

@@ -83,8 +83,13 @@ impl Scene {
     }
 
     fn act(&mut self, what: PaneAction) -> u64 {
+        self.act_by(what, None)
+    }
+
+    fn act_by(&mut self, what: PaneAction, by: Option<&str>) -> u64 {
         let mut out = Vec::new();
-        let action = self.core.act(what, self.now, &mut out);
+        let by = by.map(str::to_owned);
+        let action = self.core.act(what, by, self.now, &mut out);
         self.take(out);
         action
     }
@@ -222,6 +227,28 @@ fn an_action_waits_for_the_first_instance() {
     assert!(scene.told().is_empty());
     scene.hello(3, 1, 1);
     assert_eq!(scene.told(), [("3-1".to_owned(), action)]);
+}
+
+#[test]
+fn what_is_for_one_client_is_done_by_its_instance_while_that_is_there() {
+    let mut scene = Scene::new();
+    scene.hello(3, 1, 1);
+    scene.hello(3, 2, 1);
+    scene.told();
+    let focus = || PaneAction::Focus { pane: 1 };
+    for instance in ["3-1", "3-2"] {
+        let action = scene.act_by(focus(), Some(instance));
+        assert_eq!(scene.told(), [(instance.to_owned(), action)]);
+    }
+    let action = scene.act_by(focus(), Some("3-9"));
+    let leader = scene.act(focus());
+    let told = scene.told();
+    assert_eq!(told[0].1, action);
+    assert_eq!(
+        (&told[0].0, leader),
+        (&told[1].0, told[1].1),
+        "the leader does it for one that is gone"
+    );
 }
 
 #[test]
