@@ -106,6 +106,77 @@ fn a_question_offers_its_answers() {
 }
 
 #[test]
+fn a_question_is_told_once() {
+    let mut board = Board::busy(80, 30);
+    let mut update = snapshot();
+    let ask = update.sessions[6].ask.as_mut().unwrap();
+    ask.detail = format!(
+        "{}\n- Twemoji: drawn by us\n- {}: {}\nAnd which size?\n- 16\n",
+        ask.title, ask.options[1], ask.options[1]
+    );
+    board.send(Msg::Dashboard(update));
+    board.keys("! ! Enter");
+    let text = board.text();
+    let inside: Vec<_> = text
+        .lines()
+        .skip_while(|line| !line.contains("asks ─"))
+        .skip(1)
+        .filter_map(|line| line.split('│').find(|cell| cell.len() > 60))
+        .map(str::trim)
+        .take(9)
+        .collect();
+    let wanted = [
+        "Which emoji set shall the picker use?",
+        "",
+        "And which size?",
+        "- 16",
+        "",
+        "1  Twemoji: drawn by us",
+        "2  The system's own 👩‍💻",
+        "",
+        "Press a number, or m to answer in your own words.",
+    ];
+    assert_eq!(inside, wanted, "{text}");
+    assert!(text.contains("1-2 answer"), "{text}");
+}
+
+#[test]
+fn what_is_wrong_with_a_form_is_told_whole() {
+    for (columns, rows) in SIZES {
+        let mut board = Board::busy(columns, rows);
+        let asked = board.keys("a Tab '/home/mara/notes Enter");
+        let Some(crate::effect::Effect::Ask { id, .. }) = asked.first() else {
+            panic!("nothing asked");
+        };
+        let outcome = Err(Fault::new(
+            FaultCode::Refused,
+            "looking at the repository: /home/mara/notes is not a git repository",
+            Some("run `git init` in /home/mara/notes or give the path of a repository".into()),
+        ));
+        board.send(Msg::Reply { id: *id, outcome });
+        let text = board.text();
+        assert!(text.contains("of a repository)"), "{text}");
+        assert!(text.contains("Goal"), "{text}");
+    }
+}
+
+#[test]
+fn news_leave_the_keys_of_what_covers_the_panels_in_sight() {
+    let mut board = Board::busy(80, 24);
+    let news = || Msg::Toast {
+        text: "something else is done".into(),
+        error: false,
+    };
+    board.send(news());
+    assert!(!board.text().contains("? help"), "{}", board.text());
+    board.keys("j Enter");
+    board.send(news());
+    let text = board.text();
+    assert!(text.contains("y allow  N deny"), "{text}");
+    assert!(text.contains("something else is done"), "{text}");
+}
+
+#[test]
 fn details_and_steps_come_from_the_daemon() {
     check_after("details", &|board| {
         let asked = board.keys("j j v");
