@@ -204,7 +204,12 @@ fn draw_toast(toast: &Toast, above: u16, painter: &mut Painter<'_>) {
         ToastKind::Failure => (painter.marks.task(TaskStatus::Error).glyph, Tone::Error),
         ToastKind::Answer | ToastKind::News => (painter.marks.dot, Tone::Text),
     };
-    let mut lines = text::wrap(&toast.text, area.width.saturating_sub(4));
+    let room = area.width.saturating_sub(4);
+    let mut lines = match toast.kind {
+        // News are told in full where they belong; they only have to be noticed here.
+        ToastKind::News => vec![text::truncate(&toast.text, room, "…").into_owned()],
+        ToastKind::Answer | ToastKind::Failure => text::wrap(&toast.text, room),
+    };
     if !toast.hint.is_empty() {
         let hint = text::wrap(
             &format!("hint: {}", toast.hint),

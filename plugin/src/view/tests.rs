@@ -167,8 +167,14 @@ fn news_leave_the_keys_of_what_covers_the_panels_in_sight() {
         text: "something else is done".into(),
         error: false,
     };
-    board.send(news());
-    assert!(!board.text().contains("? help"), "{}", board.text());
+    board.send(Msg::Toast {
+        text: "news ".repeat(100),
+        error: false,
+    });
+    let text = board.text();
+    assert!(!text.contains("? help"), "{text}");
+    let with_news = text.lines().filter(|line| line.contains("news news"));
+    assert_eq!(with_news.count(), 1, "{text}");
     board.keys("j Enter");
     board.send(news());
     let text = board.text();
