@@ -449,6 +449,20 @@ fn details_show_the_task_also_where_something_is_asked() {
 }
 
 #[test]
+fn the_question_before_a_kill_says_when_the_branch_goes_too() {
+    let mut board = Board::busy(120, 40);
+    let mut update = snapshot();
+    update.sessions[0].files_changed = 0;
+    board.send(Msg::Dashboard(update));
+    board.keys("j x");
+    let text = board.text();
+    assert!(
+        text.contains("branch fix/login-form unless all of it is merged"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_said_that_the_daemon_is_away_goes_when_it_is_back() {
     let mut board = Board::busy(80, 24);
     board.keys("j");
