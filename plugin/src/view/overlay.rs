@@ -409,7 +409,7 @@ fn palette(
             area.x + 2,
             list.y,
             room,
-            "No command matches.",
+            "Nothing that can be done here matches.",
             painter.theme.tone(Tone::Dim),
         );
     }

@@ -161,6 +161,19 @@ fn what_is_wrong_with_a_form_is_told_whole() {
 }
 
 #[test]
+fn a_command_that_does_nothing_here_is_not_called_unknown() {
+    let mut board = Board::busy(80, 24);
+    board.keys("1 g : 'launch");
+    assert!(
+        board
+            .text()
+            .contains("Nothing that can be done here matches."),
+        "{}",
+        board.text()
+    );
+}
+
+#[test]
 fn news_leave_the_keys_of_what_covers_the_panels_in_sight() {
     let mut board = Board::busy(80, 24);
     let news = || Msg::Toast {
