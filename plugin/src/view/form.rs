@@ -152,7 +152,7 @@ fn hint(form: &Form) -> &'static str {
             "Claude starts with the prompt, you steer"
         }
         (FieldName::Mode, Value::Choice { chosen: 1, .. }) => {
-            "Claude works through the queue by itself"
+            "Claude works by itself and edits files without asking"
         }
         (FieldName::Mode, _) => "Claude opens without a prompt",
         (FieldName::Push, Value::Choice { chosen: 0, .. }) => {
@@ -160,7 +160,7 @@ fn hint(form: &Form) -> &'static str {
         }
         (FieldName::Push, _) => "finished work is pushed to the branch",
         (FieldName::Loop, Value::Choice { chosen: 0, .. }) => "review comments wait for you",
-        (FieldName::Loop, _) => "review comments go back to the session",
+        (FieldName::Loop, _) => "kept with the task; nothing reads review comments yet",
         (FieldName::Priority, _) => "P0 is the most urgent",
         (FieldName::Steps, _) => "Enter: next step; on a blank line it saves",
         (FieldName::Base, _) => "start of the worktree, aim of the pull request",
