@@ -152,7 +152,7 @@ fn hint(form: &Form) -> &'static str {
             "Claude starts with the prompt, you steer"
         }
         (FieldName::Mode, Value::Choice { chosen: 1, .. }) => {
-            "Claude works by itself and edits files without asking"
+            "Claude works by itself and edits without asking"
         }
         (FieldName::Mode, _) => "Claude opens without a prompt",
         (FieldName::Push, Value::Choice { chosen: 0, .. }) => {

@@ -174,6 +174,23 @@ fn a_command_that_does_nothing_here_is_not_called_unknown() {
 }
 
 #[test]
+fn the_inbox_names_the_task_at_any_width() {
+    for (columns, rows) in SIZES {
+        let mut board = Board::busy(columns, rows);
+        let mut update = snapshot();
+        if let Some(items) = &mut update.inbox {
+            items[0].title = "shop:task/login-form-loses-focus-12345678".into();
+        }
+        board.send(Msg::Dashboard(update));
+        board.keys("i");
+        let text = board.text();
+        let row = text.lines().find(|line| line.contains("▲ permission"));
+        assert!(row.unwrap().contains("Login form"), "{text}");
+        assert!(row.unwrap().contains("Bash: rm -rf"), "{text}");
+    }
+}
+
+#[test]
 fn news_leave_the_keys_of_what_covers_the_panels_in_sight() {
     let mut board = Board::busy(80, 24);
     let news = || Msg::Toast {
