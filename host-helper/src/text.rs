@@ -20,9 +20,13 @@ pub fn sanitise(text: &str, limit: usize) -> String {
 /// Like [`sanitise`], with every run of white space made one space: for a line of a list or a title.
 #[must_use]
 pub fn one_line(text: &str, limit: usize) -> String {
+    words(&visible(text), limit)
+}
+
+fn words(text: &str, limit: usize) -> String {
     let mut line = String::with_capacity(text.len().min(limit.saturating_mul(4)));
     let mut kept = 0_usize;
-    for word in visible(text).split_whitespace() {
+    for word in text.split_whitespace() {
         if !line.is_empty() {
             line.push(' ');
         }
@@ -34,6 +38,18 @@ pub fn one_line(text: &str, limit: usize) -> String {
         }
     }
     cut(&line, limit)
+}
+
+/// As [`sanitise`], for what the user wrote: the joiners and direction marks that their language is written with stay.
+#[must_use]
+pub fn written(text: &str, limit: usize) -> String {
+    cut(&without(text, is_dropped_in_writing), limit)
+}
+
+/// As [`one_line`], for a line the user wrote.
+#[must_use]
+pub fn written_line(text: &str, limit: usize) -> String {
+    words(&without(text, is_dropped_in_writing), limit)
 }
 
 /// Drops what a terminal or a reader could be misled with, whatever the length; line ends of every kind become newlines.
@@ -73,6 +89,10 @@ pub fn cut(text: &str, limit: usize) -> String {
 }
 
 fn visible(text: &str) -> String {
+    without(text, is_dropped)
+}
+
+fn without(text: &str, is_dropped: fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
@@ -165,6 +185,11 @@ fn skip_one(rest: &mut std::str::Chars<'_>, belongs: impl Fn(char) -> bool) {
     }
 }
 
+/// Joiners, which Persian, Hindi and emoji are written with, and the marks of direction.
+fn is_dropped_in_writing(c: char) -> bool {
+    !matches!(c, '\u{200c}'..='\u{200f}') && is_dropped(c)
+}
+
 /// Whether the character is invisible or steers the terminal or the direction of text.
 fn is_dropped(c: char) -> bool {
     match c {
@@ -254,6 +279,14 @@ mod tests {
             strip_control("a\u{0}b\u{1b}[2J\n\tمی\u{200c}خواهم"),
             "ab[2J\n\tمی\u{200c}خواهم"
         );
+    }
+
+    #[test]
+    fn what_the_user_wrote_keeps_its_joiners_and_nothing_else_that_is_unseen() {
+        let given = "می\u{200c}خواهم  👩\u{200d}👧\u{202e}\u{200b}\u{1b}[31mx\n\u{7}y";
+        assert_eq!(written(given, 100), "می\u{200c}خواهم  👩\u{200d}👧x\ny");
+        assert_eq!(written_line(given, 100), "می\u{200c}خواهم 👩\u{200d}👧x y");
+        assert_eq!(written_line("abcdef", 3), "ab…");
     }
 
     proptest! {

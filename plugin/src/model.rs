@@ -84,10 +84,21 @@ pub struct Toast {
     pub text: String,
     /// What can be done about it.
     pub hint: String,
-    /// Did something fail?
-    pub error: bool,
+    /// Why it is said.
+    pub kind: ToastKind,
     /// When it goes; set by the first tick after it came.
     pub until: Option<Timestamp>,
+}
+
+/// Why something is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToastKind {
+    /// It answers a key; the next key takes it away.
+    Answer,
+    /// It happened by itself.
+    News,
+    /// Something failed.
+    Failure,
 }
 
 /// An order that is on its way.
@@ -241,23 +252,26 @@ impl Model {
         }
     }
 
-    /// Says something for a few seconds.
+    /// Answers a key, for a few seconds or until the next one.
     pub(crate) fn say(&mut self, text: impl Into<String>) {
-        self.toast = Some(Toast {
-            text: text.into(),
-            hint: String::new(),
-            error: false,
-            until: None,
-        });
-        self.touch();
+        self.toast(text.into(), None, ToastKind::Answer);
+    }
+
+    /// Says what happened by itself, for a few seconds.
+    pub(crate) fn tell(&mut self, text: impl Into<String>) {
+        self.toast(text.into(), None, ToastKind::News);
     }
 
     /// Says that something failed.
     pub(crate) fn complain(&mut self, text: impl Into<String>, hint: Option<&str>) {
+        self.toast(text.into(), hint, ToastKind::Failure);
+    }
+
+    fn toast(&mut self, text: String, hint: Option<&str>, kind: ToastKind) {
         self.toast = Some(Toast {
-            text: text.into(),
+            text,
             hint: hint.unwrap_or_default().to_owned(),
-            error: true,
+            kind,
             until: None,
         });
         self.touch();

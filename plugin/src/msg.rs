@@ -6,9 +6,12 @@ use claustre_protocol::{
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a message lives only as long as it takes to be handled, one at a time"
+#[cfg_attr(
+    not(target_family = "wasm"),
+    expect(
+        clippy::large_enum_variant,
+        reason = "a message lives only as long as it takes to be handled, one at a time"
+    )
 )]
 pub enum Msg {
     /// A key was pressed while the dashboard had the focus.

@@ -75,7 +75,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             if error {
                 model.complain(text, None);
             } else {
-                model.say(text);
+                model.tell(text);
             }
         }
         Msg::Settings(settings) => configure(model, &settings),
@@ -142,6 +142,7 @@ fn link(model: &mut Model, state: LinkState) {
     model.link = state;
     model.touch();
     if model.link == LinkState::Up {
+        forms::connected(model);
         return;
     }
     // No answer will come any more to what was asked over the old link.
@@ -184,6 +185,8 @@ fn link(model: &mut Model, state: LinkState) {
     }
 }
 
+const NOT_CONNECTED: &str = "Nothing was done: the daemon is not connected";
+
 /// Asks the daemon, unless nobody listens. Says whether it was asked.
 fn ask(
     model: &mut Model,
@@ -193,7 +196,7 @@ fn ask(
     target: Option<Uuid>,
 ) -> bool {
     if model.link != LinkState::Up {
-        model.complain("Nothing was done: the daemon is not connected", None);
+        model.complain(NOT_CONNECTED, None);
         return false;
     }
     let id = ticket(model);

@@ -242,22 +242,31 @@ fn layout(columns: &[Column], rows: &[Vec<String>], width: Option<usize>) -> Vec
         .collect()
 }
 
-/// Takes from the widest text columns, one after the other, until the table fits or none has anything to give.
-fn fit(widths: &mut [usize], columns: &[Column], width: usize) {
+/// Takes from whichever text column is the widest until the table fits. Where that is not enough the last column goes: it
+/// says the least.
+fn fit(widths: &mut Vec<usize>, columns: &[Column], width: usize) {
+    let natural = widths.clone();
     loop {
-        let total = widths.iter().sum::<usize>() + GAP.len() * columns.len().saturating_sub(1);
-        let missing = total.saturating_sub(width);
+        let total = widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1);
+        if total <= width {
+            return;
+        }
         let widest = widths
             .iter_mut()
             .zip(columns)
             .filter(|(width, column)| matches!(column, Column::Left(_)) && **width > LEAST)
             .map(|(width, _)| width)
             .max_by_key(|width| **width);
-        match widest {
-            Some(widest) if missing > 0 => {
-                *widest = widest.saturating_sub(missing).max(LEAST);
+        match (widest, columns) {
+            (Some(widest), _) => *widest -= 1,
+            (None, [others @ .., Column::Left(_)]) if others.len() > 1 => {
+                natural
+                    .get(..others.len())
+                    .unwrap_or_default()
+                    .clone_into(widths);
+                return fit(widths, others, width);
             }
-            _ => return,
+            (None, _) => return,
         }
     }
 }
@@ -310,6 +319,32 @@ mod tests {
         assert_eq!(
             layout(&columns, &rows, None).get(1).map(String::as_str),
             Some("1   漢字 title that is long    9")
+        );
+    }
+
+    #[test]
+    fn in_a_narrow_terminal_columns_give_way_alike_and_the_last_goes() {
+        let row = [
+            "6ee652de",
+            "shop:task/fix-the-sum",
+            "waiting for input",
+            "looking",
+        ];
+        let rows = vec![row.map(str::to_owned).to_vec()];
+        let columns = ["ID", "SESSION", "STATUS", "SAYS"].map(Column::Left);
+        assert_eq!(
+            layout(&columns, &rows, Some(46)),
+            [
+                "ID        SESSION        STATUS        SAYS",
+                "6ee652de  shop:task/fi…  waiting for…  looking"
+            ]
+        );
+        assert_eq!(
+            layout(&columns, &rows, Some(34)),
+            [
+                "ID        SESSION      STATUS",
+                "6ee652de  shop:task/…  waiting fo…"
+            ]
         );
     }
 

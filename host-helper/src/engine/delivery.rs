@@ -81,7 +81,7 @@ impl Effects {
                 "the client has only just come to rest",
             );
         }
-        let text = crate::text::sanitise(&waiting.text, 1_000_000);
+        let text = crate::text::written(&waiting.text, 1_000_000);
         let stands = self.deaf().contains_key(&message)
             && (self.multiplexer.read(&pane)).is_ok_and(|screen| stands_in_box(&screen, &text));
         if !stands && let Err(error) = self.type_text(&pane, &text) {

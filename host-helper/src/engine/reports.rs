@@ -225,10 +225,10 @@ fn name_delivered(commands: &mut [Command], report: &Report, engine: &Engine) {
     }
 }
 
-/// The letters of a text: a client may fold white space.
+/// The letters of a text: a client may fold white space and drop what is not seen.
 pub(super) fn squeezed(text: &str) -> String {
     text.chars()
-        .filter(|character| !character.is_whitespace())
+        .filter(|c| !c.is_whitespace() && !matches!(c, '\u{200c}'..='\u{200f}'))
         .take(4_000)
         .collect()
 }

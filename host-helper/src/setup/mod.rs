@@ -20,6 +20,7 @@ pub mod running;
 
 use std::{
     fs, io,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -347,7 +348,12 @@ fn write_through(path: &Path, bytes: &[u8]) -> Result<(), SetupError> {
         path.to_owned()
     };
     if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory).map_err(SetupError::file("creating", directory))?;
+        // Among them may be the home of Claustre, which nobody else may enter.
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(SetupError::file("creating", directory))?;
     }
     let name = path
         .file_name()

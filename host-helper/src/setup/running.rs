@@ -69,9 +69,8 @@ fn load_into(
         zellij.reload_plugin(session, address)?;
     }
     // It answers once it is loaded and has its permissions.
-    let answered = zellij
+    let greeting = zellij
         .pipe(session, Some(address), GREETING)
-        .args(["--", "setup"])
-        .run()?;
-    Ok(answered.require_success().map(drop)?)
+        .args(["--", "setup"]);
+    Zellij::insist(&greeting).map(drop)
 }

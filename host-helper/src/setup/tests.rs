@@ -50,6 +50,15 @@ load_plugins {
 "#;
 
 #[test]
+fn the_home_it_makes_is_closed_to_others() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    set_up(&targets(directory.path()));
+    let home = fs::metadata(directory.path().join("home")).unwrap();
+    assert_eq!(home.permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
 fn without_a_configuration_one_is_made_that_keeps_the_defaults() {
     let directory = tempfile::tempdir().unwrap();
     let targets = targets(directory.path());

@@ -179,7 +179,10 @@ impl Model {
             Needs::OpenSession => "No open session is selected.",
             Needs::InboxItems => "Nothing needs you.",
             Needs::Task | Needs::Detailed => "Select a task first.",
-            Needs::Editable => "Only a draft or a pending task can be edited.",
+            Needs::Editable => match self.acting_task() {
+                Some(_) => "Only a draft or a pending task can be edited.",
+                None => "Select a draft or a pending task first.",
+            },
             Needs::Launchable => match self.acting_task().map(|task| task.status) {
                 Some(TaskStatus::Draft) => {
                     "A draft is not launched: edit it and press Enter first."
@@ -194,6 +197,9 @@ impl Model {
             Needs::PullRequest => "There is no pull request here.",
             Needs::Killable => "Nothing was started here that could be killed.",
             Needs::Deletable => "Select a task or a project first.",
+            Needs::MovableDown | Needs::MovableUp if self.acting() != Panel::Tasks => {
+                "Select a task in the list of tasks first."
+            }
             Needs::MovableDown | Needs::MovableUp => match entry.intent {
                 Intent::MoveDown => {
                     "It cannot move below its neighbour: another priority or status."

@@ -8,6 +8,9 @@ use claustre_protocol::{
 
 use super::editor::Editor;
 
+/// What is wrong with a form takes at most so many lines.
+pub const MOST_LINES: usize = 4;
+
 /// What a form makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FormKind {

@@ -2,7 +2,12 @@
 
 use ratatui_core::layout::Rect;
 
-use super::{Model, form::FieldName, overlay::Overlay};
+use super::{
+    Model,
+    form::{FieldName, MOST_LINES},
+    overlay::Overlay,
+};
+use crate::text;
 
 impl Model {
     /// The place of the topmost overlay, its frame included.
@@ -37,7 +42,13 @@ impl Model {
                         _ => 1,
                     })
                     .sum();
-                areas.over(104, rows(wanted + 2))
+                // A reason in several lines takes no room from the fields.
+                let columns = areas.over(104, 1).width.saturating_sub(5);
+                let reason = form
+                    .error
+                    .as_ref()
+                    .map_or(1, |error| text::wrap(error, columns).len());
+                areas.over(104, rows(wanted + 1 + reason.clamp(1, MOST_LINES)))
             }
             Some(Overlay::Text(prompt)) => {
                 let wanted = if prompt.kind == super::TextKind::Step {

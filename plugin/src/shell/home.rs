@@ -37,8 +37,8 @@ pub struct Home {
     pub visible: bool,
     /// The tab it lies in, where known.
     pub tab: Option<usize>,
-    /// Was it given the whole screen, because that is small?
-    pub fills: bool,
+    /// Columns and rows of the screen of which it was given the whole, because that is small.
+    pub fills: Option<(usize, usize)>,
     /// The key that may have been another client's.
     pub pressed: Option<Pressed>,
     /// What was seen at the last look.
@@ -186,9 +186,12 @@ impl Shell {
     pub(super) fn place(&mut self) {
         let own = PaneId::Plugin(self.ids.plugin_id);
         rename_plugin_pane(self.ids.plugin_id, "claustre");
-        let small = self.on_small_screen();
-        self.home.fills = small;
-        let (edge, length) = if small { ("0%", "100%") } else { ("4%", "92%") };
+        self.home.fills = self.screen().filter(|size| is_small(*size));
+        let (edge, length) = if self.home.fills.is_some() {
+            ("0%", "100%")
+        } else {
+            ("4%", "92%")
+        };
         let text = |percent: &str| Some(percent.to_owned());
         let coordinates = FloatingPaneCoordinates::new(
             text(edge),
@@ -203,12 +206,18 @@ impl Shell {
         }
     }
 
-    /// Does every cell count?
-    pub(super) fn on_small_screen(&self) -> bool {
-        self.home
-            .tab
-            .and_then(get_tab_info)
-            .is_some_and(|tab| tab.display_area_columns < 80 || tab.display_area_rows < 26)
+    /// Columns and rows that the dashboard's tab has for its panes.
+    fn screen(&self) -> Option<(usize, usize)> {
+        let tab = self.home.tab.and_then(get_tab_info)?;
+        Some((tab.display_area_columns, tab.display_area_rows))
+    }
+
+    /// Has a small screen changed its size? Zellij makes a floating pane smaller with the screen, but never larger.
+    pub(super) fn outgrown(&self) -> bool {
+        self.home.fills.is_some()
+            && self
+                .screen()
+                .is_some_and(|size| Some(size) != self.home.fills)
     }
 
     pub(super) fn hide(&mut self) {
@@ -274,6 +283,11 @@ impl Shell {
         let own = self.ids.plugin_id;
         self::find_pane(|pane| pane.is_plugin && pane.id == own).map(|tab| tab.tab_id)
     }
+}
+
+/// Does every cell count?
+const fn is_small((columns, rows): (usize, usize)) -> bool {
+    columns < 80 || rows < 26
 }
 
 /// The tab of the first pane of this session that fits.

@@ -234,7 +234,7 @@ impl Shell {
             Event::Tabs(tabs) => {
                 self.home.tab = self.home.tab.filter(|home| tabs.contains(home));
                 self.check_client();
-                if self.home.visible && self.home.fills && !self.on_small_screen() {
+                if self.home.visible && self.outgrown() {
                     self.place_soon();
                 }
             }

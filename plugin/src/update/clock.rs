@@ -8,7 +8,7 @@ use claustre_protocol::time::Timestamp;
 use crate::{
     effect::Effect,
     model::{
-        Model, Row,
+        Model, Row, ToastKind,
         data::{session_time, task_time},
         overlay::{Overlay, Page},
     },
@@ -39,7 +39,10 @@ pub(super) fn tick(model: &mut Model, now: Timestamp) {
         Some(toast) => match toast.until {
             Some(until) => now >= until,
             None => {
-                let stay = if toast.error { COMPLAINT } else { TOAST };
+                let stay = match toast.kind {
+                    ToastKind::Failure => COMPLAINT,
+                    ToastKind::Answer | ToastKind::News => TOAST,
+                };
                 toast.until = Some(now.plus_millis(stay));
                 false
             }

@@ -107,7 +107,7 @@ fn what_a_session_loses(model: &Model, session: &SessionCard) -> Vec<ConfirmLine
     }
     let kept = if session.files_changed == 0 {
         format!(
-            "branch {}; no file is changed in its worktree",
+            "branch {} unless all of it is merged; no file is changed",
             session.branch
         )
     } else {

@@ -163,8 +163,27 @@ fn leave(model: &mut Model, how: Leave, effects: &mut Vec<Effect>) {
             form.stage = Stage::Sending;
             form.error = None;
         } else {
-            form.error = Some("The daemon is not connected; what you wrote stays here.".into());
+            form.error = Some(NOT_CONNECTED.into());
+            // The form says it.
+            model.toast = None;
         }
+    }
+}
+
+const NOT_CONNECTED: &str = "The daemon is not connected; what you wrote stays here.";
+
+/// The daemon answers again: what said that it does not is no longer true.
+pub(super) fn connected(model: &mut Model) {
+    for overlay in &mut model.overlays {
+        if let Overlay::Form(form) = overlay
+            && form.error.as_deref() == Some(NOT_CONNECTED)
+        {
+            form.error = None;
+        }
+    }
+    let told = model.toast.as_ref().map(|toast| toast.text.as_str());
+    if told == Some(super::NOT_CONNECTED) {
+        model.toast = None;
     }
 }
 

@@ -9,10 +9,10 @@ use claustre_protocol::{
 use super::{ask, confirms, overlays, pages, quoted, texts, ticket};
 use crate::{
     effect::Effect,
-    keymap::{Intent, Needs, Scope},
+    keymap::{self, Intent, Needs, Scope},
     model::editor::Editor,
     model::{
-        After, Model, Panel, Row, applies,
+        After, Model, Panel, Row, ToastKind, applies,
         form::Form,
         overlay::{InboxView, Overlay, Palette, TextKind},
     },
@@ -22,6 +22,13 @@ use crate::{
 /// A key was pressed.
 pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     let scope = model.scope();
+    if let Some(toast) = &model.toast
+        && toast.kind == ToastKind::Answer
+    {
+        // What was said to the key before is no answer to this one, and hides what the keys do.
+        model.toast = None;
+        model.touch();
+    }
     let mut refused = None;
     let mut chosen = None;
     for entry in model.keymap.lookup(scope, key) {
@@ -46,7 +53,19 @@ pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
             let why = model.refusal(entry);
             model.say(why);
         }
-        (None, _) => texts::type_key(model, scope, key),
+        (None, _) if scope.takes_text() => texts::type_key(model, scope, key),
+        (None, _) => model.say(unknown(model, scope, key)),
+    }
+}
+
+/// What is said to a key that means nothing here.
+fn unknown(model: &Model, scope: Scope, key: Key) -> String {
+    let key = keymap::Named(key);
+    match model.keymap.key_of(Intent::Help) {
+        Some(help) if scope == Scope::Main => {
+            format!("{key} does nothing here; {help} lists the keys")
+        }
+        Some(_) | None => format!("{key} does nothing here"),
     }
 }
 
@@ -144,9 +163,10 @@ pub(super) fn main(model: &mut Model, intent: Intent, effects: &mut Vec<Effect>)
                 push(model, Overlay::Review(task));
             }
         }
-        Intent::Details => match model.current_session() {
-            Some(session) if session.ask.is_some() => pages::open_ask(model, session.id),
-            Some(_) | None => pages::open_details(model, effects),
+        Intent::Details => match (model.current_task(), model.current_session()) {
+            // Only a session without a task has no more than its question to show.
+            (None, Some(session)) => pages::open_ask(model, session.id),
+            (Some(_), _) | (None, None) => pages::open_details(model, effects),
         },
         Intent::OpenPullRequest => {
             if let Some(url) = model.current_task().and_then(|task| task.pr_url.clone()) {

@@ -291,9 +291,10 @@ fn ask_page(question: &Ask, columns: u16) -> Page {
     let mut writer = Writer::new(0, columns);
     writer.line(Tone::Strong, "", None, &question.title);
     let (detail, rest) = shortened(&question.detail, ASK_SHOWN);
-    if !detail.trim().is_empty() && detail.trim() != question.title.trim() {
+    let (detail, options) = told_once(question, detail);
+    if !detail.trim().is_empty() {
         writer.blank();
-        writer.line(Tone::Text, "", None, detail.trim_end());
+        writer.line(Tone::Text, "", None, detail.trim());
     }
     if let Some(rest) = rest {
         writer.line(
@@ -303,9 +304,9 @@ fn ask_page(question: &Ask, columns: u16) -> Page {
             &format!("{rest}: go to the tab to read them all"),
         );
     }
-    if !question.options.is_empty() {
+    if !options.is_empty() {
         writer.blank();
-        for (number, option) in (1..).zip(&question.options) {
+        for (number, option) in (1..).zip(&options) {
             writer.line(Tone::Accent, "", None, &format!("{number}  {option}"));
         }
     }
@@ -314,6 +315,7 @@ fn ask_page(question: &Ask, columns: u16) -> Page {
             Some("It can be answered in its tab only: press Enter to go there.")
         }
         AskKind::Permission => None,
+        AskKind::Question if options.is_empty() => Some("Press m to answer in your own words."),
         AskKind::Question => Some("Press a number, or m to answer in your own words."),
         AskKind::Dialog => Some("Press Enter to go to its tab."),
     };
@@ -322,6 +324,45 @@ fn ask_page(question: &Ask, columns: u16) -> Page {
         writer.line(Tone::Dim, "", None, advice);
     }
     writer.page
+}
+
+/// What is asked without the title and the answers that it repeats, and the answers with what is said about each.
+fn told_once(question: &Ask, detail: &str) -> (String, Vec<String>) {
+    let title = question.title.trim();
+    let detail = match detail.trim_start().strip_prefix(title) {
+        Some(more) if more.is_empty() || more.starts_with(['\n', '\r']) => more,
+        Some(_) | None => detail,
+    };
+    let mut lines: Vec<&str> = detail.lines().collect();
+    let mut options = Vec::with_capacity(question.options.len());
+    for option in &question.options {
+        let about = |line: &&str| {
+            let told = line
+                .strip_prefix("- ")
+                .or_else(|| line.strip_prefix("• "))?;
+            let about = told.strip_prefix(option.as_str())?;
+            match about.strip_prefix(": ") {
+                Some(about) => Some(about.to_owned()),
+                None => about.is_empty().then(String::new),
+            }
+        };
+        let found = lines
+            .iter()
+            .enumerate()
+            .find_map(|(place, line)| Some((place, about(line)?)));
+        options.push(match found {
+            Some((place, about)) => {
+                lines.remove(place);
+                if about.is_empty() || about == *option {
+                    option.clone()
+                } else {
+                    format!("{option}: {about}")
+                }
+            }
+            None => option.clone(),
+        });
+    }
+    (lines.join("\n"), options)
 }
 
 /// What a task's page shows.

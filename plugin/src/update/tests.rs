@@ -400,6 +400,87 @@ fn toasts_go_by_themselves() {
     assert!(!board.text().contains("hello"));
 }
 
+fn said(board: &Board) -> Option<&str> {
+    board.model.toast.as_ref().map(|toast| toast.text.as_str())
+}
+
+#[test]
+fn an_answer_to_a_key_goes_with_the_next_key_and_news_stay() {
+    let mut board = Board::busy(80, 24);
+    board.keys("J");
+    assert_eq!(
+        said(&board),
+        Some("Select a task in the list of tasks first.")
+    );
+    board.keys("j");
+    assert_eq!(said(&board), None);
+    board.send(Msg::Toast {
+        text: "news".into(),
+        error: false,
+    });
+    board.keys("j");
+    assert_eq!(said(&board), Some("news"));
+    let answered = board.keys("y");
+    assert!(answered.is_empty());
+    assert_eq!(said(&board), Some("Nothing here waits to be allowed."));
+}
+
+#[test]
+fn a_key_that_means_nothing_says_so() {
+    let mut board = Board::busy(80, 24);
+    for (keys, wanted) in [
+        ("Space", "space does nothing here; ? lists the keys"),
+        ("Tab", "Tab does nothing here; ? lists the keys"),
+        ("f", "f does nothing here; ? lists the keys"),
+        ("i R", "R does nothing here"),
+    ] {
+        assert_eq!(board.keys(keys), [], "{keys}");
+        assert_eq!(said(&board), Some(wanted), "{keys}");
+    }
+}
+
+#[test]
+fn details_show_the_task_also_where_something_is_asked() {
+    let mut board = Board::busy(80, 24);
+    board.keys("j v");
+    assert_eq!(board.model.scope(), Scope::Details);
+    board.keys("q Enter v");
+    assert_eq!(board.model.scope(), Scope::Details);
+}
+
+#[test]
+fn the_question_before_a_kill_says_when_the_branch_goes_too() {
+    let mut board = Board::busy(120, 40);
+    let mut update = snapshot();
+    update.sessions[0].files_changed = 0;
+    board.send(Msg::Dashboard(update));
+    board.keys("j x");
+    let text = board.text();
+    assert!(
+        text.contains("branch fix/login-form unless all of it is merged"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_said_that_the_daemon_is_away_goes_when_it_is_back() {
+    let mut board = Board::busy(80, 24);
+    board.keys("j");
+    board.send(Msg::Link(LinkState::Lost));
+    board.keys("y");
+    assert!(said(&board).is_some_and(|text| text.ends_with("not connected")));
+    board.send(Msg::Link(LinkState::Up));
+    assert_eq!(said(&board), None);
+
+    board.send(Msg::Link(LinkState::Lost));
+    board.keys("n 'words Enter");
+    assert!(board.text().contains("what you wrote stays here"));
+    assert_eq!(said(&board), None);
+    board.send(Msg::Link(LinkState::Up));
+    assert!(!board.text().contains("what you wrote stays here"));
+    assert!(board.text().contains("words"));
+}
+
 #[test]
 fn next_in_need_goes_through_the_inbox_and_round() {
     let mut board = Board::busy(120, 40);

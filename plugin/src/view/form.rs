@@ -3,7 +3,10 @@
 use ratatui_core::layout::Rect;
 
 use super::paint::Painter;
-use crate::model::form::{FieldName, Form, Stage, Value};
+use crate::{
+    model::form::{FieldName, Form, MOST_LINES, Stage, Value},
+    text,
+};
 
 /// Columns of the labels, the bar on their left included.
 const LABELS: u16 = 12;
@@ -119,14 +122,24 @@ pub fn draw(form: &Form, painter: &mut Painter<'_>, area: Rect) {
         }
         y += height;
     }
-    let last = area.bottom().saturating_sub(1);
-    let (text, style) = match (&form.error, form.stage) {
+    let (said, style) = match (&form.error, form.stage) {
         (Some(error), _) => (error.as_str(), painter.theme.error),
         (None, Stage::Loading) => ("Loading …", dim),
         (None, Stage::Sending) => ("Saving …", dim),
         (None, Stage::Open) => (hint(form), dim),
     };
-    painter.put(area.x + 2, last, area.width.saturating_sub(3), text, style);
+    // What is wrong is told whole, over the end of the fields if need be.
+    let room = area.width.saturating_sub(3);
+    let mut lines = text::wrap(said, room);
+    lines.truncate(MOST_LINES);
+    let count = u16::try_from(lines.len()).unwrap_or(1).max(1);
+    let top = area.bottom().saturating_sub(count).max(area.y);
+    if top < y {
+        painter.clear(Rect::new(area.x, top, area.width, area.bottom() - top));
+    }
+    for (row, line) in (top..area.bottom()).zip(&lines) {
+        painter.put(area.x + 2, row, room, line, style);
+    }
 }
 
 /// What the field with the cursor wants to say.
@@ -139,7 +152,7 @@ fn hint(form: &Form) -> &'static str {
             "Claude starts with the prompt, you steer"
         }
         (FieldName::Mode, Value::Choice { chosen: 1, .. }) => {
-            "Claude works through the queue by itself"
+            "Claude works by itself and edits without asking"
         }
         (FieldName::Mode, _) => "Claude opens without a prompt",
         (FieldName::Push, Value::Choice { chosen: 0, .. }) => {
@@ -147,7 +160,7 @@ fn hint(form: &Form) -> &'static str {
         }
         (FieldName::Push, _) => "finished work is pushed to the branch",
         (FieldName::Loop, Value::Choice { chosen: 0, .. }) => "review comments wait for you",
-        (FieldName::Loop, _) => "review comments go back to the session",
+        (FieldName::Loop, _) => "kept with the task; nothing reads review comments yet",
         (FieldName::Priority, _) => "P0 is the most urgent",
         (FieldName::Steps, _) => "Enter: next step; on a blank line it saves",
         (FieldName::Base, _) => "start of the worktree, aim of the pull request",

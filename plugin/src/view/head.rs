@@ -8,7 +8,7 @@ use claustre_protocol::{
 use super::paint::Painter;
 use crate::{
     keymap::Scope,
-    model::{Model, Toast},
+    model::{Model, Toast, ToastKind},
     msg::LinkState,
     text,
     theme::Tone,
@@ -176,32 +176,40 @@ fn pieces(model: &Model) -> Vec<Piece> {
 pub fn bottom(model: &Model, painter: &mut Painter<'_>) {
     let (name, tone) = headline(model);
     let columns = painter.area().width;
+    // What covers the panels has keys of its own, which must be seen while it is read or written in.
+    let keys_stay = model.scope() != Scope::Main;
+    let above = u16::from(keys_stay);
     if tone != Tone::Text && text::width(&name) + 13 > columns {
         // It must be read, and the first line has no room for it.
         let toast = Toast {
             text: name,
             hint: String::new(),
-            error: true,
+            kind: ToastKind::Failure,
             until: None,
         };
-        draw_toast(&toast, 1, painter);
+        draw_toast(&toast, 1 + above, painter);
     }
-    match &model.toast {
-        Some(toast) => draw_toast(toast, 0, painter),
-        None => help_line(model, painter),
+    if keys_stay || model.toast.is_none() {
+        help_line(model, painter);
+    }
+    if let Some(toast) = &model.toast {
+        draw_toast(toast, above, painter);
     }
 }
 
 /// Draws a toast so many rows above the last one.
 fn draw_toast(toast: &Toast, above: u16, painter: &mut Painter<'_>) {
     let area = painter.area();
-    let glyph = if toast.error {
-        painter.marks.task(TaskStatus::Error).glyph
-    } else {
-        painter.marks.dot
+    let (glyph, tone) = match toast.kind {
+        ToastKind::Failure => (painter.marks.task(TaskStatus::Error).glyph, Tone::Error),
+        ToastKind::Answer | ToastKind::News => (painter.marks.dot, Tone::Text),
     };
-    let tone = if toast.error { Tone::Error } else { Tone::Text };
-    let mut lines = text::wrap(&toast.text, area.width.saturating_sub(4));
+    let room = area.width.saturating_sub(4);
+    let mut lines = match toast.kind {
+        // News are told in full where they belong; they only have to be noticed here.
+        ToastKind::News => vec![text::truncate(&toast.text, room, "…").into_owned()],
+        ToastKind::Answer | ToastKind::Failure => text::wrap(&toast.text, room),
+    };
     if !toast.hint.is_empty() {
         let hint = text::wrap(
             &format!("hint: {}", toast.hint),
@@ -255,7 +263,14 @@ fn help_line(model: &Model, painter: &mut Painter<'_>) {
             continue;
         };
         let key = if matches!(entry.intent, crate::keymap::Intent::Choose(_)) {
-            "1-9".to_owned()
+            let count = model
+                .acting_ask()
+                .map_or(1, |(_, ask)| ask.options.len().clamp(1, 9));
+            if count == 1 {
+                key
+            } else {
+                format!("{key}-{count}")
+            }
         } else {
             key
         };

@@ -160,26 +160,27 @@ fn inbox(
         );
         return ("Inbox".to_owned(), String::new());
     }
-    let wide = area.width >= 76;
     let title_x = area.x + 16;
     let rest = area.width.saturating_sub(16 + 5);
-    let title_width = if wide { rest * 2 / 5 } else { rest };
+    let title_width = rest * 2 / 5;
     let rows = items.iter().enumerate().skip(view.top);
     for (y, (index, item)) in (area.top()..area.bottom()).zip(rows) {
         let mark = painter.marks.inbox(item.kind);
         let style = painter.theme.tone(mark.tone);
         painter.put(area.x + 1, y, 1, mark.glyph, style);
         painter.put(area.x + 3, y, 12, mark.word, style);
-        let what = if wide || item.detail.is_empty() {
-            &item.title
-        } else {
-            &item.detail
-        };
+        // A task is known by its title; a session without one by its tab.
+        let task = item.task_id.and_then(|id| model.data.tasks.get(&id));
+        let what = task.map_or(item.title.as_str(), |task| task.title.as_str());
         painter.put(title_x, y, title_width, what, plain);
-        if wide {
-            let x = title_x + title_width + 2;
-            painter.put(x, y, rest - title_width - 2, &item.detail, dim);
-        }
+        let x = title_x + title_width + 2;
+        painter.put(
+            x,
+            y,
+            rest.saturating_sub(title_width + 2),
+            &item.detail,
+            dim,
+        );
         let age = text::age(item.since, model.now);
         painter.put_right(area.right() - 1, y, 4, age.as_str(), dim);
         if index == view.index {
@@ -409,7 +410,7 @@ fn palette(
             area.x + 2,
             list.y,
             room,
-            "No command matches.",
+            "Nothing that can be done here matches.",
             painter.theme.tone(Tone::Dim),
         );
     }

@@ -106,6 +106,113 @@ fn a_question_offers_its_answers() {
 }
 
 #[test]
+fn a_question_is_told_once() {
+    let mut board = Board::busy(80, 30);
+    let mut update = snapshot();
+    let ask = update.sessions[6].ask.as_mut().unwrap();
+    ask.detail = format!(
+        "{}\n- Twemoji: drawn by us\n- {}: {}\nAnd which size?\n- 16\n",
+        ask.title, ask.options[1], ask.options[1]
+    );
+    board.send(Msg::Dashboard(update));
+    board.keys("! ! Enter");
+    let text = board.text();
+    let inside: Vec<_> = text
+        .lines()
+        .skip_while(|line| !line.contains("asks ─"))
+        .skip(1)
+        .filter_map(|line| line.split('│').find(|cell| cell.len() > 60))
+        .map(str::trim)
+        .take(9)
+        .collect();
+    let wanted = [
+        "Which emoji set shall the picker use?",
+        "",
+        "And which size?",
+        "- 16",
+        "",
+        "1  Twemoji: drawn by us",
+        "2  The system's own 👩‍💻",
+        "",
+        "Press a number, or m to answer in your own words.",
+    ];
+    assert_eq!(inside, wanted, "{text}");
+    assert!(text.contains("1-2 answer"), "{text}");
+}
+
+#[test]
+fn what_is_wrong_with_a_form_is_told_whole() {
+    for (columns, rows) in SIZES {
+        let mut board = Board::busy(columns, rows);
+        let asked = board.keys("a Tab '/home/mara/notes Enter");
+        let Some(crate::effect::Effect::Ask { id, .. }) = asked.first() else {
+            panic!("nothing asked");
+        };
+        let outcome = Err(Fault::new(
+            FaultCode::Refused,
+            "looking at the repository: /home/mara/notes is not a git repository",
+            Some("run `git init` in /home/mara/notes or give the path of a repository".into()),
+        ));
+        board.send(Msg::Reply { id: *id, outcome });
+        let text = board.text();
+        assert!(text.contains("of a repository)"), "{text}");
+        assert!(text.contains("Goal"), "{text}");
+    }
+}
+
+#[test]
+fn a_command_that_does_nothing_here_is_not_called_unknown() {
+    let mut board = Board::busy(80, 24);
+    board.keys("1 g : 'launch");
+    assert!(
+        board
+            .text()
+            .contains("Nothing that can be done here matches."),
+        "{}",
+        board.text()
+    );
+}
+
+#[test]
+fn the_inbox_names_the_task_at_any_width() {
+    for (columns, rows) in SIZES {
+        let mut board = Board::busy(columns, rows);
+        let mut update = snapshot();
+        if let Some(items) = &mut update.inbox {
+            items[0].title = "shop:task/login-form-loses-focus-12345678".into();
+        }
+        board.send(Msg::Dashboard(update));
+        board.keys("i");
+        let text = board.text();
+        let row = text.lines().find(|line| line.contains("▲ permission"));
+        assert!(row.unwrap().contains("Login form"), "{text}");
+        assert!(row.unwrap().contains("Bash: rm -rf"), "{text}");
+    }
+}
+
+#[test]
+fn news_leave_the_keys_of_what_covers_the_panels_in_sight() {
+    let mut board = Board::busy(80, 24);
+    let news = || Msg::Toast {
+        text: "something else is done".into(),
+        error: false,
+    };
+    board.send(Msg::Toast {
+        text: "news ".repeat(100),
+        error: false,
+    });
+    let text = board.text();
+    assert!(!text.contains("? help"), "{text}");
+    let with_news = text.lines().filter(|line| line.contains("news news"));
+    assert_eq!(with_news.count(), 1, "{text}");
+    board.keys("j Enter");
+    board.send(news());
+    let text = board.text();
+    assert!(text.contains("y allow  N deny"), "{text}");
+    assert!(text.contains("something else is done"), "{text}");
+}
+
+#[test]
 fn details_and_steps_come_from_the_daemon() {
     check_after("details", &|board| {
         let asked = board.keys("j j v");

@@ -1,7 +1,7 @@
 //! What a session's events ask of the world.
 
 use claustre_protocol::{
-    ids::SessionId,
+    ids::{SessionId, TaskId},
     status::{ClaudeStatus, Source},
 };
 
@@ -10,6 +10,9 @@ use crate::{
     entity::World,
     event::{Event, Recorded},
 };
+
+/// Longest name of a session in a notice, in characters: what it asks must be seen beside it.
+const LONGEST_NAME: usize = 60;
 
 /// Says what must be done after an event of a session.
 pub fn react(world: &dyn World, recorded: &Recorded) -> Vec<Effect> {
@@ -61,7 +64,10 @@ pub fn react(world: &dyn World, recorded: &Recorded) -> Vec<Effect> {
             Effect::Notify {
                 session: Some(asked.session),
                 task: asked.task,
-                text: asked.title.clone(),
+                text: match name_of(world, asked.session, asked.task) {
+                    Some(name) => format!("{name} asks: {}", asked.title),
+                    None => asked.title.clone(),
+                },
                 cause,
             },
         ],
@@ -80,6 +86,21 @@ pub fn react(world: &dyn World, recorded: &Recorded) -> Vec<Effect> {
         ],
         _ => Vec::new(),
     }
+}
+
+/// How a session is called where its question is told: by its task, else by its branch.
+fn name_of(world: &dyn World, session: SessionId, task: Option<TaskId>) -> Option<String> {
+    let title = task
+        .and_then(|task| world.task(task))
+        .map(|task| task.title.value())
+        .filter(|title| !title.is_empty());
+    let name = title.or_else(|| Some(world.session(session)?.opened?.branch))?;
+    let shown: String = name.chars().take(LONGEST_NAME).collect();
+    Some(if shown.len() < name.len() {
+        format!("{shown}…")
+    } else {
+        shown
+    })
 }
 
 /// The oldest waiting message, while the client waits for a prompt.

@@ -354,6 +354,21 @@ fn a_permission_is_answered_through_claustre() {
 }
 
 #[test]
+fn a_notice_says_who_asks() {
+    let mut desk = Desk::idle();
+    desk.world.effects.clear();
+    desk.ask(AskKind::Permission, true);
+    let notices: Vec<_> = std::mem::take(&mut desk.world.effects)
+        .into_iter()
+        .filter_map(|effect| match effect {
+            Effect::Notify { text, .. } => Some(text),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(notices, ["Fix asks: Bash: ls"]);
+}
+
+#[test]
 fn an_answer_must_fit_what_is_asked() {
     let mut desk = Desk::idle();
     let anything = desk.answer(None, AskOutcome::Approved);

@@ -345,7 +345,8 @@ pub(super) fn ready_to_start(
         return Err(Rejection::refused(
             verb,
             format!("it waits for {}", waits.join(", ")),
-        ));
+        )
+        .hint("finish what it waits for, or let it wait no more: claustre task edit ID --after-none"));
     }
     let id = known.project.get().copied();
     let project = project_for_work(world, verb, id.ok_or_else(|| unknown(verb, known.id))?)?;

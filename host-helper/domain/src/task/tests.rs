@@ -697,7 +697,9 @@ fn a_task_is_launched_only_when_nothing_stands_against_it() {
         ..edit_of(task)
     })));
     let launch = board.launch_of(task, session);
-    assert!(board.refused(launch).contains("it waits for 'First'"));
+    let refused = board.world.run(Command::Task(launch)).unwrap_err();
+    assert!(refused.to_string().contains("it waits for 'First'"));
+    assert!(refused.hint.unwrap().contains("--after-none"));
     board.go(TaskCommand::MarkDone { task: before });
 
     let project = board.project;

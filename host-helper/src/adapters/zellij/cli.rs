@@ -446,7 +446,14 @@ impl Zellij {
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        let invocation = self.invocation(arguments);
+        Self::insist(&self.invocation(arguments))
+    }
+
+    /// Runs a call again where Zellij does not know a session: a busy one is not always in time to be listed.
+    ///
+    /// # Errors
+    /// It failed for another reason, or each time.
+    pub fn insist(invocation: &Invocation) -> Result<Finished, ZellijError> {
         let mut tries = 1;
         loop {
             let finished = invocation.clone().run()?;
@@ -553,6 +560,18 @@ mod tests {
         assert!(Version::parse("zellij 0.44.3").unwrap() < OLDEST);
         assert!(Version::parse("zellij 1.0.0-rc1").unwrap() > OLDEST);
         assert_eq!(Version::parse("no version"), None);
+    }
+
+    #[test]
+    fn a_session_that_is_not_listed_in_time_is_asked_for_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = "test -e asked && echo here || { touch asked; echo 'There is no active session!' >&2; exit 1; }";
+        let shell = Invocation::new("/bin/sh")
+            .args(["-c", script])
+            .cwd(directory.path());
+        assert_eq!(Zellij::insist(&shell).unwrap().stdout_text().trim(), "here");
+        let other = Invocation::new("/bin/sh").args(["-c", "echo broken >&2; exit 1"]);
+        assert!(Zellij::insist(&other).is_err());
     }
 
     #[test]

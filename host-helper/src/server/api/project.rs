@@ -20,7 +20,7 @@ const LONGEST_LINE: usize = 400;
 impl Api {
     pub(super) async fn project_add(&self, add: ProjectAdd, actor: &str) -> Result<Project, Fault> {
         let workspace = self.workspace.clone();
-        let path = PathBuf::from(&add.path);
+        let path = below_home(&add.path, std::env::var_os("HOME").map(PathBuf::from));
         let facts = tokio::task::spawn_blocking(move || workspace.inspect(&path))
             .await
             .map_err(|error| {
@@ -45,8 +45,8 @@ impl Api {
             } else {
                 add.base
             },
-            goal: text::one_line(&add.goal, LONGEST_LINE),
-            owner: text::one_line(&add.owner, LONGEST_LINE),
+            goal: text::written_line(&add.goal, LONGEST_LINE),
+            owner: text::written_line(&add.owner, LONGEST_LINE),
         });
         self.engine.submit(command, actor).await?;
         self.project_of(project).await
@@ -120,8 +120,12 @@ impl Api {
         let command = Command::Project(ProjectCommand::Edit {
             project: project.id,
             name: edit.name,
-            goal: edit.goal.map(|goal| text::one_line(&goal, LONGEST_LINE)),
-            owner: edit.owner.map(|owner| text::one_line(&owner, LONGEST_LINE)),
+            goal: edit
+                .goal
+                .map(|goal| text::written_line(&goal, LONGEST_LINE)),
+            owner: edit
+                .owner
+                .map(|owner| text::written_line(&owner, LONGEST_LINE)),
             default_branch: edit.base,
             status: edit.status,
         });
@@ -169,5 +173,41 @@ impl Api {
             })
             .await?
             .ok_or_else(|| Fault::new(FaultCode::NotFound, "reading the project: it is gone", None))
+    }
+}
+
+/// The path that a person wrote in a form, where no shell puts the home in place of `~`.
+fn below_home(path: &str, home: Option<PathBuf>) -> PathBuf {
+    let rest = if path == "~" {
+        Some("")
+    } else {
+        path.strip_prefix("~/")
+    };
+    match (rest, home) {
+        (Some(rest), Some(home)) => home.join(rest.trim_start_matches('/')),
+        (Some(_), None) | (None, _) => PathBuf::from(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_home_stands_for_its_sign_only_at_the_beginning() {
+        for (written, wanted) in [
+            ("~", "/home/mara/"),
+            ("~/code/shop", "/home/mara/code/shop"),
+            ("~//code", "/home/mara/code"),
+            ("/code/~/x", "/code/~/x"),
+            ("~other/x", "~other/x"),
+        ] {
+            assert_eq!(
+                below_home(written, Some("/home/mara".into())),
+                PathBuf::from(wanted),
+                "{written}"
+            );
+        }
+        assert_eq!(below_home("~/x", None), PathBuf::from("~/x"));
     }
 }

@@ -69,7 +69,7 @@ impl Api {
             .unwrap_or_else(|| format!("explore/{}", short.get(..8).unwrap_or(&short)));
         let prompt = new
             .prompt
-            .map(|prompt| text::sanitise(&prompt, LONGEST_MESSAGE))
+            .map(|prompt| text::written(&prompt, LONGEST_MESSAGE))
             .filter(|prompt| !prompt.trim().is_empty());
         let mode = if prompt.is_some() {
             Mode::Supervised
@@ -78,7 +78,7 @@ impl Api {
         };
         let title = prompt
             .as_deref()
-            .map_or_else(|| branch.clone(), |prompt| text::one_line(prompt, 80));
+            .map_or_else(|| branch.clone(), |prompt| text::written_line(prompt, 80));
         let base = new.base.filter(|base| !base.is_empty());
         let from = base
             .clone()
@@ -115,7 +115,7 @@ impl Api {
         let command = SessionCommand::Send {
             session,
             message: MessageId::new(self.engine.host.uuid()),
-            text: text::sanitise(&with.text, LONGEST_MESSAGE),
+            text: text::written(&with.text, LONGEST_MESSAGE),
             from: actor.to_owned(),
         };
         self.order_session(session, command, actor).await
@@ -137,7 +137,7 @@ impl Api {
             outcome,
             text: decision
                 .text
-                .map(|answer| text::sanitise(&answer, LONGEST_MESSAGE)),
+                .map(|answer| text::written(&answer, LONGEST_MESSAGE)),
         };
         self.order_session(session, command, actor).await
     }

@@ -21,7 +21,7 @@ impl Api {
         let command = TaskCommand::AddSubtask {
             task: task.id,
             subtask,
-            title: text::one_line(&with.text, LONGEST_TITLE),
+            title: text::written_line(&with.text, LONGEST_TITLE),
         };
         let shown = self.order_task(task.id, command, actor).await?;
         shown
@@ -108,7 +108,7 @@ impl Api {
     pub(super) fn new_subtasks(&self, titles: &[String]) -> Vec<NewSubtask> {
         titles
             .iter()
-            .map(|title| text::one_line(title, LONGEST_TITLE))
+            .map(|title| text::written_line(title, LONGEST_TITLE))
             .filter(|title| !title.is_empty())
             .map(|title| NewSubtask {
                 subtask: SubtaskId::new(self.engine.host.uuid()),

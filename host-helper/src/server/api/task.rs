@@ -29,7 +29,7 @@ impl Api {
         let project = self.find_project("adding a task", &add.project).await?;
         self.check_branches(add.base.as_deref(), add.branch.as_deref())?;
         let depends_on = self.find_all(&add.after).await?;
-        let description = text::sanitise(&add.description, LONGEST_PROMPT);
+        let description = text::written(&add.description, LONGEST_PROMPT);
         let title = title_of(&add.title, &description);
         let task = TaskId::new(self.engine.host.uuid());
         let defaults = &self.defaults;
@@ -125,10 +125,10 @@ impl Api {
             task: task.id,
             title: edit
                 .title
-                .map(|title| text::one_line(&title, LONGEST_TITLE)),
+                .map(|title| text::written_line(&title, LONGEST_TITLE)),
             description: edit
                 .description
-                .map(|description| text::sanitise(&description, LONGEST_PROMPT)),
+                .map(|description| text::written(&description, LONGEST_PROMPT)),
             mode: edit.mode,
             priority: edit.priority,
             base: edit.base.map(|base| given(Some(base))),
@@ -159,7 +159,7 @@ impl Api {
         let command = TaskCommand::SendBack {
             task: task.id,
             message: MessageId::new(self.engine.host.uuid()),
-            feedback: text::sanitise(&with.text, LONGEST_PROMPT),
+            feedback: text::written(&with.text, LONGEST_PROMPT),
         };
         self.order_task(task.id, command, actor).await
     }
@@ -168,7 +168,7 @@ impl Api {
         let task = self.find_task("blocking the task", &with.of).await?;
         let command = TaskCommand::Block {
             task: task.id,
-            reason: text::one_line(&with.text, LONGEST_TEXT),
+            reason: text::written_line(&with.text, LONGEST_TEXT),
         };
         self.order_task(task.id, command, actor).await
     }
@@ -300,7 +300,7 @@ impl Api {
 
 /// The title given, else the first line of the description.
 fn title_of(title: &str, description: &str) -> String {
-    let given = text::one_line(title, LONGEST_TITLE);
+    let given = text::written_line(title, LONGEST_TITLE);
     if !given.trim().is_empty() {
         return given;
     }
@@ -309,7 +309,7 @@ fn title_of(title: &str, description: &str) -> String {
         .map(|line| line.trim_start_matches(['#', ' ']))
         .find(|line| !line.trim().is_empty())
         .unwrap_or_default();
-    text::one_line(first, 80)
+    text::written_line(first, 80)
 }
 
 /// A text that says something.
