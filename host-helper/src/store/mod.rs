@@ -76,6 +76,7 @@ impl Store {
         filesystem::refuse_network(directory, path)?;
         let mut connection = open::for_writing(path)?;
         let migrated_from = migrate::run(&mut connection, path)?;
+        open::write_log_ahead(&connection);
         let mut ids: Box<dyn FnMut() -> Uuid + Send> = Box::new(ids);
         let machine = machine(&connection, &mut ids)?;
         let (seq, hash) = transaction::chain_head(&connection, machine)?;

@@ -1,6 +1,11 @@
 //! Opening connections to the store, with all that keeps it safe.
 
-use std::{path::Path, time::Duration};
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write as _},
+    path::Path,
+    time::Duration,
+};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -16,6 +21,8 @@ const STATEMENTS: usize = 64;
 pub(super) const WRITER_PAGES: i64 = -8_192;
 /// Pages of the write-ahead log before it is moved into the file: 16 MB, so that this is rare beside the commits.
 const CHECKPOINT_PAGES: i64 = 4000;
+/// As long as the write-ahead log becomes until then, in bytes: each page has 24 before it. One commit may go past the end.
+const LOG_LENGTH: u64 = 4_200 * (4_096 + 24);
 
 pub(super) fn refuse_old_sqlite(number: i32, name: &str) -> Result<(), StoreError> {
     if number < OLDEST_SQLITE {
@@ -63,6 +70,43 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection, StoreError> {
         .map_err(StoreError::doing(doing()))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
+}
+
+/// Makes the write-ahead log as long as it will become, with zeros, which SQLite takes for its end.
+///
+/// Where a commit makes a file longer, the file system must make its own notes durable as well: such a commit takes up to eight
+/// times as long as one that writes over what is there. Blocks that are only set aside (`fallocate`) do not help, for that they
+/// were written is such a note, too. The connection must have its log open, as after its first change; it holds no lock on it
+/// that closing it here would let go.
+///
+/// A failure is told and no error: it costs time, not safety, and a full disk must not keep anybody from reading.
+pub(super) fn write_log_ahead(connection: &Connection) {
+    if let Err(error) = try_write_log_ahead(connection) {
+        tracing::warn!(%error, "making room for the write-ahead log");
+    }
+}
+
+fn try_write_log_ahead(connection: &Connection) -> io::Result<()> {
+    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    let Some(path) = connection.path() else {
+        return Ok(());
+    };
+    let mut log = OpenOptions::new()
+        .append(true)
+        .open(format!("{path}-wal"))?;
+    let mut left = LOG_LENGTH.saturating_sub(log.metadata()?.len());
+    if left == 0 {
+        return Ok(());
+    }
+    let written = File::open(path)?.metadata()?.modified()?;
+    while left > 0 {
+        let part = usize::try_from(left).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
+        log.write_all(ZEROS.get(..part).unwrap_or(&ZEROS))?;
+        left -= part as u64;
+    }
+    // Nothing was stored: who looks when the store was last written must not see this.
+    log.set_modified(written)?;
+    log.sync_all()
 }
 
 /// A connection that only reads.

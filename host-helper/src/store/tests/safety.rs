@@ -324,6 +324,27 @@ fn stores_and_readers_may_go_to_other_threads() {
 }
 
 #[test]
+fn a_commit_writes_over_what_is_there_and_does_not_make_a_file_longer() {
+    let mut bench = Bench::new();
+    let log = bench.path().with_file_name("claustre.db-wal");
+    let length = || fs::metadata(&log).unwrap().len();
+    let made = length();
+    assert!(made > 16_000_000, "the write-ahead log has {made} bytes");
+    let shop = bench.project("shop");
+    let task = bench.task(shop, "First");
+    bench.launch(shop, task);
+    assert_eq!(length(), made);
+    bench.reopen();
+    assert_eq!(length(), made);
+    // Room was made, nothing stored: it is as old as the store.
+    assert!(
+        fs::metadata(&log).unwrap().modified().unwrap()
+            <= fs::metadata(bench.path()).unwrap().modified().unwrap()
+    );
+    assert!(bench.reader().task(task).unwrap().is_some());
+}
+
+#[test]
 fn a_commit_writes_few_pages() {
     let mut bench = Bench::new();
     let shop = bench.project("shop");
