@@ -18,6 +18,7 @@ mod migrate;
 mod open;
 mod outbox;
 mod reader;
+mod recent;
 mod refold;
 mod replay;
 mod resolve;
@@ -59,6 +60,7 @@ pub struct Store {
     /// The link of this host's newest event.
     hash: Hash,
     position: i64,
+    recent: recent::Recent,
     migrated_from: Option<PathBuf>,
 }
 
@@ -89,6 +91,7 @@ impl Store {
             ids,
             seq,
             hash,
+            recent: recent::Recent::default(),
             migrated_from,
         };
         if meta(&store.connection, "fold_version")?.as_deref() != Some(replay::FOLD_VERSION) {

@@ -2,6 +2,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
+use claustre_domain::entity::World as _;
+
 use super::*;
 
 #[test]
@@ -51,6 +53,17 @@ fn a_change_that_is_not_committed_leaves_nothing() {
     assert_eq!(bench.reader().task(task).unwrap(), None);
     let kept = bench.task(shop, "Kept");
     assert!(bench.reader().task(kept).unwrap().is_some());
+    // Nor does the store remember a change of what it knew before.
+    let done = Command::Task(TaskCommand::MarkDone { task: kept });
+    let of_task = |transaction: &Transaction<'_>| transaction.task(kept).unwrap();
+    let mut transaction = bench.store().begin(Timestamp::from_millis(2)).unwrap();
+    let before = of_task(&transaction);
+    run_in(&mut transaction, &done, Timestamp::from_millis(2));
+    assert_ne!(of_task(&transaction), before);
+    drop(transaction);
+    let transaction = bench.store().begin(Timestamp::from_millis(3)).unwrap();
+    assert_eq!(of_task(&transaction), before);
+    drop(transaction);
     let report = bench.reader().verify_chain().unwrap();
     assert_eq!((report.events, report.breaks), (2, Vec::new()));
 }
@@ -62,6 +75,8 @@ fn a_decision_on_a_row_that_cannot_be_read_is_not_committed() {
     let mut bench = Bench::new();
     let shop = bench.project("shop");
     let task = bench.task(shop, "Broken");
+    // What this store wrote itself it still knows.
+    bench.reopen();
     bench
         .store()
         .connection
