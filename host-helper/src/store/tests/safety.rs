@@ -395,10 +395,10 @@ fn a_commit_writes_few_pages() {
         since: now_of(number),
         detail: format!("step {number}"),
     });
-    // The log, its four indexes (one of them for the timeline), the entity; and now and then a page splits.
-    assert!(of_note < 6.5, "a note takes {of_note} pages");
+    // The log, its three indexes (one of them for the timeline), the entity; and now and then a page splits.
+    assert!(of_note < 5.5, "a note takes {of_note} pages");
     assert!(
-        of_status < 7.5,
+        of_status < 6.5,
         "a change of status takes {of_status} pages"
     );
 }
