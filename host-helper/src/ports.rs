@@ -173,6 +173,11 @@ pub trait Workspace: Send + Sync {
         path: &std::path::Path,
         snapshot: &str,
     ) -> Result<PathBuf, PortError>;
+    /// Lets a snapshot go for good. One that is gone already is success.
+    ///
+    /// # Errors
+    /// Git failed.
+    fn forget(&self, repository: &std::path::Path, snapshot: &str) -> Result<(), PortError>;
     /// Counts what differs from the commit it started from.
     ///
     /// # Errors

@@ -54,6 +54,9 @@ pub enum Request {
     /// Opens a session for it. Answer: [`Task`](crate::model::Task).
     #[serde(rename = "task.launch")]
     TaskLaunch(Named),
+    /// Gives it to a session that is open. Answer: [`Task`](crate::model::Task).
+    #[serde(rename = "task.assign")]
+    TaskAssign(TaskAssign),
     /// Marks it done. Answer: [`Task`](crate::model::Task).
     #[serde(rename = "task.done")]
     TaskDone(Named),
@@ -135,6 +138,10 @@ pub enum Request {
     /// Notes the pull request of the task it works on. Answer: [`Task`](crate::model::Task).
     #[serde(rename = "session.pull_request")]
     SessionPullRequest(PullRequest),
+    /// Gives it the next task of its project's queue that may run by itself. Answer: [`Task`](crate::model::Task), or null where
+    /// none waits.
+    #[serde(rename = "session.feed_next")]
+    SessionFeedNext(Named),
     /// Answer: list of [`InboxItem`](crate::model::InboxItem), the most urgent first.
     #[serde(rename = "inbox.list")]
     InboxList(Nothing),
@@ -150,6 +157,9 @@ pub enum Request {
     /// Brings a removed worktree back from its snapshot. Answer: [`Done`].
     #[serde(rename = "worktree.restore")]
     WorktreeRestore(Named),
+    /// Lets go of what was kept long enough. Answer: [`Swept`].
+    #[serde(rename = "worktree.sweep")]
+    WorktreeSweep(WorktreeSweep),
     /// A dashboard asks the daemon to connect to it. Answer: [`Done`], at once.
     #[serde(rename = "plugin.link")]
     PluginLink(PluginLink),

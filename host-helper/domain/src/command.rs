@@ -62,6 +62,13 @@ pub enum TaskCommand {
         assignment: AssignmentId,
         open: Box<OpenSession>,
     },
+    /// Give it to a session that is open, as its next message.
+    Assign {
+        task: TaskId,
+        assignment: AssignmentId,
+        session: SessionId,
+        message: MessageId,
+    },
     /// It is finished, says a person.
     MarkDone { task: TaskId },
     /// Back to work, with feedback.
@@ -374,4 +381,9 @@ pub enum WorktreeCommand {
     },
     /// It was brought back from a snapshot.
     ReportRestored { session: SessionId, path: String },
+    /// Its snapshot was let go: it was kept long enough.
+    ReportExpired {
+        session: SessionId,
+        snapshot: String,
+    },
 }

@@ -103,7 +103,8 @@ fn touches(event: &Event) -> (Option<EntityRef>, Option<EntityRef>) {
         | Event::SessionReported { session, .. }
         | Event::SessionClosed { session, .. }
         | Event::WorktreeRemoved { session, .. }
-        | Event::WorktreeRestored { session, .. } => one(R::Session(*session)),
+        | Event::WorktreeRestored { session, .. }
+        | Event::SnapshotExpired { session, .. } => one(R::Session(*session)),
         Event::SessionAsked(asked) => both(R::Ask(asked.ask), R::Session(asked.session)),
         Event::SessionAskClosed { session, ask, .. } => both(R::Ask(*ask), R::Session(*session)),
         Event::MessageQueued {

@@ -202,6 +202,11 @@ pub enum Event {
         path: String,
         edit_no: u32,
     },
+    /// What was kept of a removed worktree was let go.
+    SnapshotExpired {
+        session: SessionId,
+        snapshot: String,
+    },
 }
 
 /// Payload of `project_added`.
@@ -448,6 +453,7 @@ impl Event {
             Self::SessionClosed { .. } => "session_closed",
             Self::WorktreeRemoved { .. } => "worktree_removed",
             Self::WorktreeRestored { .. } => "worktree_restored",
+            Self::SnapshotExpired { .. } => "snapshot_expired",
         }
     }
 }

@@ -224,6 +224,13 @@ impl Workspace for GitWorkspace {
         Ok(restored.path)
     }
 
+    fn forget(&self, repository: &Path, snapshot: &str) -> Result<(), PortError> {
+        match snapshot::delete(&self.git, repository, snapshot) {
+            Err(GitError::NoSnapshot(_)) => Ok(()),
+            deleted => deleted.map_err(|error| failed("letting the snapshot go", &error)),
+        }
+    }
+
     fn diff(&self, path: &Path, base_commit: &str) -> Result<DiffFacts, PortError> {
         let stat = status::diff_stat(&self.git, path, base_commit)
             .map_err(|error| failed("counting what changed", &error))?;

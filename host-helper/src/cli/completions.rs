@@ -1,11 +1,11 @@
-//! `claustre completions` and `claustre man`.
+//! `claustre completions`.
 
 use std::io::{self, Write};
 
 use clap::Args;
 use clap_complete::Shell;
 
-use super::{error::CliError, manual};
+use super::error::CliError;
 
 #[derive(Debug, Args)]
 #[command(
@@ -23,8 +23,4 @@ pub fn print(args: &CompletionsArgs) -> Result<(), CliError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::command(), "claustre", &mut script);
     Ok(io::stdout().write_all(&script)?)
-}
-
-pub fn manual() -> Result<(), CliError> {
-    Ok(io::stdout().write_all(manual::page(&super::command()).as_bytes())?)
 }

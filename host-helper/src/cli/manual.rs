@@ -1,178 +1,60 @@
-//! The manual page: everything on one page, because one page can be searched.
+//! `claustre man`: the manual pages, made of what the command line says of itself.
 
-use std::fmt::Write;
+use std::{
+    fs,
+    io::{self, Write},
+    path::PathBuf,
+};
 
-use clap::{Arg, Command};
-use claustre_protocol::BUILD;
+use clap::{Args, Command};
+use clap_mangen::Man;
 
-const HEAD: &str = ".SH NAME
-claustre \\- run many Claude Code sessions at once from a Zellij dashboard
-.SH SYNOPSIS
-.B claustre
-[\\fICOMMAND\\fR] [\\fIOPTIONS\\fR]
-.SH DESCRIPTION
-";
-const TAIL: &str = ".SH EXIT STATUS
-.TP
-.B 0
-done
-.TP
-.B 1
-refused or failed
-.TP
-.B 2
-not understood
-.TP
-.B 3
-no such project, task or session
-.TP
-.B 4
-the daemon cannot be reached
-.SH ENVIRONMENT
-.TP
-.B CLAUSTRE_HOME
-where everything lies; ~/.claustre unless set
-.TP
-.B CLAUSTRE_CLAUDE, CLAUSTRE_ZELLIJ
-the programs, where they are not on PATH
-.TP
-.B CLAUSTRE_LOG
-what the daemon logs, such as debug
-.TP
-.B NO_COLOR
-no colours, if set
-.SH FILES
-.TP
-.B ~/.claustre/config.toml
-the configuration; claustre config show prints every value
-.TP
-.B ~/.claustre/claustre.db
-the store; claustre backup copies it
-.TP
-.B ~/.claustre/worktrees
-the worktrees of all sessions
-.TP
-.B ~/.claustre/logs/daemon.log
-what the daemon did
-";
+use super::error::CliError;
 
-/// The page, for `man`.
-pub fn page(command: &Command) -> String {
-    let mut page = format!(".TH CLAUSTRE 1 \"\" \"claustre {BUILD}\"\n{HEAD}");
-    text(&mut page, command.get_long_about().or(command.get_about()));
-    page.push_str(".SH OPTIONS\n");
-    options(&mut page, command);
-    page.push_str(".SH COMMANDS\n");
-    for inner in command.get_subcommands() {
-        one(&mut page, "claustre", inner);
-    }
-    page.push_str(TAIL);
-    page
+#[derive(Debug, Args)]
+#[command(
+    after_help = "claustre man | man -l -              the page of claustre
+claustre man task add | man -l -     the page of one command
+claustre man --dir ~/.local/share/man/man1"
+)]
+pub struct ManArgs {
+    /// The command whose page is printed; none = the page of claustre itself.
+    command: Vec<String>,
+    /// Write the pages of all commands into this directory.
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    dir: Option<PathBuf>,
 }
 
-/// A command, then those below it.
-fn one(page: &mut String, above: &str, command: &Command) {
-    if command.is_hide_set() {
-        return;
-    }
-    let name = format!("{above} {}", command.get_name());
-    // Writing to a string cannot fail.
-    writeln!(page, ".SS {}", escaped(&name)).ok();
-    text(page, command.get_about());
-    let positionals: Vec<String> = command
-        .get_positionals()
-        .map(|argument| {
-            let name = argument.get_id().as_str().to_uppercase();
-            if argument.is_required_set() {
-                name
-            } else {
-                format!("[{name}]")
-            }
-        })
-        .collect();
-    let aliases: Vec<&str> = command.get_visible_aliases().collect();
-    if !positionals.is_empty() {
-        writeln!(
-            page,
-            ".PP\n.B {}\n.I {}",
-            escaped(&name),
-            escaped(&positionals.join(" "))
-        )
-        .ok();
-    }
-    if !aliases.is_empty() {
-        writeln!(page, ".PP\nAlso: {}", escaped(&aliases.join(", "))).ok();
-    }
-    options(page, command);
-    for inner in command.get_subcommands() {
-        one(page, &name, inner);
+pub fn run(args: &ManArgs) -> Result<(), CliError> {
+    let whole = super::command();
+    match &args.dir {
+        Some(dir) => fs::create_dir_all(dir)
+            .and_then(|()| clap_mangen::generate_to(whole, dir))
+            .map_err(|error| {
+                CliError::failed(
+                    &format!("writing the manual pages to {}", dir.display()),
+                    error,
+                )
+            }),
+        // Into memory first: a reader who has seen enough is no error.
+        None => Ok(io::stdout().write_all(&page(whole, &args.command)?)?),
     }
 }
 
-fn options(page: &mut String, command: &Command) {
-    for argument in command
-        .get_arguments()
-        .filter(|argument| !argument.is_hide_set())
-    {
-        let shown = spelling(argument);
-        let help = argument
-            .get_help()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        if help.is_empty() {
-            continue;
-        }
-        writeln!(page, ".TP\n.B {}\n{}", escaped(&shown), escaped(&help)).ok();
+/// The page of the command with these words, for `man`.
+pub fn page(mut whole: Command, words: &[String]) -> Result<Vec<u8>, CliError> {
+    whole.build();
+    let mut command = &whole;
+    for word in words {
+        command = command.find_subcommand(word).ok_or_else(|| {
+            CliError::usage(format!(
+                "printing the manual page of '{}': there is no such command",
+                words.join(" ")
+            ))
+            .with_hint("claustre help lists them")
+        })?;
     }
-}
-
-/// `-m, --mode MODE`.
-fn spelling(argument: &Arg) -> String {
-    let mut names: Vec<String> = Vec::new();
-    names.extend(argument.get_short().map(|short| format!("-{short}")));
-    names.extend(argument.get_long().map(|long| format!("--{long}")));
-    if names.is_empty() {
-        return argument.get_id().as_str().to_uppercase();
-    }
-    let takes_value = argument.get_action().takes_values();
-    let value = argument.get_value_names().and_then(<[_]>::first);
-    match value.filter(|_| takes_value) {
-        Some(value) => format!("{} {value}", names.join(", ")),
-        None => names.join(", "),
-    }
-}
-
-fn text(page: &mut String, text: Option<&clap::builder::StyledStr>) {
-    for paragraph in text
-        .map(ToString::to_string)
-        .unwrap_or_default()
-        .split("\n\n")
-    {
-        writeln!(page, "{}\n.PP", escaped(paragraph)).ok();
-    }
-}
-
-/// Text of ours, so that none of it is taken for a request of the formatter.
-fn escaped(text: &str) -> String {
-    let text = text
-        .replace('\\', "\\e")
-        .replace('-', "\\-")
-        .replace('\n', " ");
-    if text.starts_with(['.', '\'']) {
-        format!("\\&{text}")
-    } else {
-        text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_is_taken_for_a_request_of_the_formatter() {
-        assert_eq!(escaped("-x"), "\\-x");
-        assert_eq!(escaped(".env\nnext"), "\\&.env next");
-        assert_eq!(escaped("a\\b"), "a\\eb");
-    }
+    let mut page = Vec::new();
+    Man::new(command.clone()).render(&mut page)?;
+    Ok(page)
 }

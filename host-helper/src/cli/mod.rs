@@ -2,6 +2,7 @@
 //!
 //! [`error`] makes errors into words and exit codes, [`ui`] makes output; no command prints by itself.
 
+mod assign;
 mod completions;
 mod config;
 mod daemon;
@@ -37,11 +38,21 @@ use serde::de::DeserializeOwned;
 use self::{error::CliError, ui::Ui};
 use crate::{client::Client, paths::Paths};
 
+/// What is true of all commands.
+const AFTERWORD: &str = "\
+Exit codes: 0 done, 1 refused or failed, 2 not understood, 3 no such project, task or session, 4 the daemon cannot be reached.
+
+Environment: CLAUSTRE_HOME is where everything lies, ~/.claustre unless set. CLAUSTRE_CLAUDE and CLAUSTRE_ZELLIJ are the programs, \
+where they are not on PATH. CLAUSTRE_LOG is what the daemon logs, such as debug. NO_COLOR, if set, means no colours.
+
+Files: ~/.claustre/config.toml is the configuration (claustre config show prints every value), claustre.db beside it the store \
+(claustre backup copies it), worktrees/ the worktrees of all sessions, logs/daemon.log what the daemon did.";
+
 /// Run many Claude Code sessions at once from a Zellij dashboard.
 ///
 /// Without a command it opens the dashboard. Things are named by id, by the unique beginning of one, or by a unique name.
 #[derive(Debug, Parser)]
-#[command(name = "claustre", version = BUILD, max_term_width = 100)]
+#[command(name = "claustre", version = BUILD, max_term_width = 100, after_long_help = AFTERWORD)]
 struct Cli {
     /// Print JSON instead of text.
     #[arg(long, global = true, display_order = 900)]
@@ -81,6 +92,8 @@ enum Command {
     /// Open, close and resume Claude Code sessions.
     #[command(subcommand)]
     Session(session::SessionCommand),
+    /// Give a task to a session that is open.
+    Assign(assign::AssignArgs),
     /// What needs you, the most urgent first.
     Inbox(inbox::InboxArgs),
     /// What runs and what waits.
@@ -100,8 +113,8 @@ enum Command {
     Backup(store::BackupArgs),
     /// Print a completion script for your shell.
     Completions(completions::CompletionsArgs),
-    /// Print the manual page.
-    Man,
+    /// Print the manual page of claustre or of one of its commands.
+    Man(manual::ManArgs),
     /// Connect standard input and output to the MCP server: what Claude Code starts.
     #[command(hide = true)]
     Mcp,
@@ -126,6 +139,9 @@ enum Command {
     /// Say where the pull request of a session's task is: for scripts and hooks.
     #[command(hide = true)]
     SessionUpdate(older::SessionUpdateArgs),
+    /// Give a session the next task of its project's queue: for scripts and hooks.
+    #[command(hide = true)]
+    FeedNext(assign::FeedNextArgs),
 }
 
 /// What a command has at hand.
@@ -187,7 +203,7 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::Completions(args)) => {
             return completions::print(&args).map(|()| ExitCode::SUCCESS);
         }
-        Some(Command::Man) => return completions::manual().map(|()| ExitCode::SUCCESS),
+        Some(Command::Man(args)) => return manual::run(&args).map(|()| ExitCode::SUCCESS),
         Some(Command::Demo(args)) => return demo::run(ui, args).map(|()| ExitCode::SUCCESS),
         _ => {}
     }
@@ -207,6 +223,7 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::Task(command)) => return task::run(context, *command),
         Some(Command::Subtask(command)) => subtask::run(context, command),
         Some(Command::Session(command)) => session::run(context, command),
+        Some(Command::Assign(args)) => assign::assign(context, args),
         Some(Command::Inbox(args)) => inbox::run(context, args),
         Some(Command::Status(args)) => status::run(context, args),
         Some(Command::Watch(args)) => watch::run(context, args),
@@ -222,8 +239,9 @@ fn execute(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::ListProjects(args)) => project::list(context, args),
         Some(Command::ListTasks(args)) => task::list(context, args.into()),
         Some(Command::RemoveProject(args)) => project::remove(context, args),
+        Some(Command::FeedNext(args)) => assign::feed_next(context, args),
         Some(Command::SessionUpdate(args)) => older::session_update(context, args),
-        Some(Command::Completions(_) | Command::Man | Command::Demo(_)) => Ok(()),
+        Some(Command::Completions(_) | Command::Man(_) | Command::Demo(_)) => Ok(()),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

@@ -284,10 +284,15 @@ fn edit(context: &mut Context, args: EditArgs) -> Result<(), CliError> {
 
 pub fn changed(context: &mut Context, request: Request) -> Result<(), CliError> {
     let task: Task = context.call(request)?;
+    say_changed(context, &task)
+}
+
+/// Says where the task stands.
+pub fn say_changed(context: &Context, task: &Task) -> Result<(), CliError> {
     if context.ui.json {
-        return context.ui.json(&task);
+        return context.ui.json(task);
     }
-    context.ui.say(&format!("{}: {}", task.title, state(&task)));
+    context.ui.say(&format!("{}: {}", task.title, state(task)));
     Ok(())
 }
 

@@ -87,16 +87,22 @@ fn what_makes_no_sense_is_refused_with_the_words_that_would() {
 }
 
 #[test]
-fn the_manual_names_every_command_and_option_and_ends_with_where_things_are() {
-    let page = super::manual::page(&command());
-    for part in [
-        ".SS claustre task add\n",
-        "\\-\\-permission\\-mode",
-        ".SH FILES",
-    ] {
-        assert!(page.contains(part), "{part}");
+fn a_manual_page_tells_of_its_command_and_of_no_hidden_one() {
+    let page = |words: &str| {
+        let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+        super::manual::page(command(), &words)
+            .map(|page| String::from_utf8(page).unwrap().replace('\\', ""))
+    };
+    let first = page("").unwrap();
+    for part in ["claustre-task(1)", "CLAUSTRE_HOME", "Exit codes"] {
+        assert!(first.contains(part), "{part}: {first}");
     }
-    assert!(!page.contains("session-update") && !page.contains(".SS claustre mcp"));
+    assert!(!first.contains("session-update") && !first.contains("claustre-mcp"));
+    let of_add = page("task add").unwrap();
+    for part in [".SH NAME\nclaustre-task-add", "--permission-mode"] {
+        assert!(of_add.contains(part), "{part}: {of_add}");
+    }
+    assert!(page("task frobnicate").is_err());
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! `claustre worktree`.
 
 use clap::{Args, Subcommand};
-use claustre_protocol::request::{Done, Named, Nothing, Request, SnapshotShown};
+use claustre_protocol::request::{
+    Done, Named, Nothing, Request, SnapshotShown, Swept, WorktreeSweep,
+};
 
 use super::{
     Context,
     error::CliError,
     project,
-    ui::{Column, age},
+    ui::{Column, Ui, age},
 };
 
 #[derive(Debug, Subcommand)]
@@ -17,12 +19,27 @@ pub enum WorktreeCommand {
     List,
     /// Bring a removed worktree back.
     Restore(RestoreArgs),
+    /// Let go for good of what was kept long enough; shows it and asks first.
+    Sweep(SweepArgs),
 }
 
 #[derive(Debug, Args)]
 pub struct RestoreArgs {
     /// Its name, as `claustre worktree list` prints it.
     name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct SweepArgs {
+    /// Only what has been kept for so many days [default: `keep_days` of the configuration].
+    #[arg(long)]
+    days: Option<u32>,
+    /// Only print what would go.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
 }
 
 pub fn run(context: &mut Context, command: WorktreeCommand) -> Result<(), CliError> {
@@ -36,28 +53,85 @@ pub fn run(context: &mut Context, command: WorktreeCommand) -> Result<(), CliErr
                 context.ui.say("nothing was removed");
                 return Ok(());
             }
-            let rows: Vec<Vec<String>> = kept
-                .iter()
-                .map(|one| {
-                    vec![
-                        one.name.clone(),
-                        one.branch.clone(),
-                        age(one.created_at),
-                        one.reference.clone(),
-                    ]
-                })
-                .collect();
-            let columns = [
-                Column::Left("NAME"),
-                Column::Left("BRANCH"),
-                Column::Right("AGE"),
-                Column::Left("REF"),
-            ];
-            context.ui.table(&columns, &rows)
+            table(context.ui, &kept)
         }
         WorktreeCommand::Restore(args) => {
             let done: Done = context.call(Request::WorktreeRestore(Named { of: args.name }))?;
             project::finish(context, &done)
         }
+        WorktreeCommand::Sweep(args) => sweep(context, &args),
     }
+}
+
+fn sweep(context: &mut Context, args: &SweepArgs) -> Result<(), CliError> {
+    let would: Swept = context.call(Request::WorktreeSweep(WorktreeSweep {
+        days: args.days,
+        dry_run: true,
+    }))?;
+    let swept = if args.dry_run || would.expired.is_empty() {
+        would
+    } else {
+        if !context.ui.json {
+            table(context.ui, &would.expired)?;
+        }
+        let question = format!(
+            "Let go of {} for good? Work that is on no branch is lost with it.",
+            number(&would.expired)
+        );
+        context.ui.confirm(args.yes, &question)?;
+        context.call(Request::WorktreeSweep(WorktreeSweep {
+            days: Some(would.days),
+            dry_run: false,
+        }))?
+    };
+    if context.ui.json {
+        context.ui.json(&swept)?;
+    } else if args.dry_run && !swept.expired.is_empty() {
+        table(context.ui, &swept.expired)?;
+    } else if swept.expired.is_empty() && swept.failed.is_empty() {
+        let days = swept.days;
+        context
+            .ui
+            .say(&format!("nothing was kept for {days} days or longer"));
+    } else {
+        context
+            .ui
+            .say(&format!("let go of {}", number(&swept.expired)));
+    }
+    match swept.failed.first() {
+        Some(first) => Err(CliError::failed(
+            &format!("sweeping: {} stay", swept.failed.len()),
+            first,
+        )),
+        None => Ok(()),
+    }
+}
+
+/// `1 snapshot`, `3 snapshots`.
+fn number(snapshots: &[SnapshotShown]) -> String {
+    match snapshots.len() {
+        1 => "1 snapshot".to_owned(),
+        many => format!("{many} snapshots"),
+    }
+}
+
+fn table(ui: Ui, snapshots: &[SnapshotShown]) -> Result<(), CliError> {
+    let rows: Vec<Vec<String>> = snapshots
+        .iter()
+        .map(|one| {
+            vec![
+                one.name.clone(),
+                one.branch.clone(),
+                age(one.created_at),
+                one.reference.clone(),
+            ]
+        })
+        .collect();
+    let columns = [
+        Column::Left("NAME"),
+        Column::Left("BRANCH"),
+        Column::Right("AGE"),
+        Column::Left("REF"),
+    ];
+    ui.table(&columns, &rows)
 }

@@ -312,6 +312,7 @@ async fn serve(
             effort: config.defaults.effort.clone(),
             permission_mode: config.defaults.permission_mode.clone(),
         },
+        keep_days: config.worktrees.keep_days,
         started_at,
         check_programs: Arc::new(move || needed.check()),
         stop: stop.clone(),

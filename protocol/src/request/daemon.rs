@@ -53,6 +53,28 @@ pub struct SnapshotShown {
     pub created_at: Timestamp,
 }
 
+/// Parameters of `worktree.sweep`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WorktreeSweep {
+    /// Only what has been kept for so many days; absent = as configured.
+    pub days: Option<u32>,
+    /// Only say what would go?
+    pub dry_run: bool,
+}
+
+/// Answer of `worktree.sweep`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Swept {
+    /// The days that were taken.
+    pub days: u32,
+    /// What was let go, or would be.
+    pub expired: Vec<SnapshotShown>,
+    /// What could not be let go, and why; in words.
+    pub failed: Vec<String>,
+}
+
 /// Parameters of `plugin.link`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginLink {

@@ -43,6 +43,15 @@ pub struct TaskAdd {
     pub draft: bool,
 }
 
+/// Parameters of `task.assign`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskAssign {
+    /// The task.
+    pub of: Selector,
+    /// The session that goes on with it.
+    pub session: Selector,
+}
+
 /// Parameters of `task.list`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]

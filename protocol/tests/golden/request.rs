@@ -8,7 +8,8 @@ use claustre_protocol::{
         Backup, DaemonStatus, DashboardShow, Decision, Done, EventsWatch, Named, Nothing,
         PluginAddress, PluginLink, Preview, ProjectAdd, ProjectEdit, ProjectList, ProjectShow,
         ProjectShown, PullRequest, ReplayReport, Request, SessionList, SessionNew, SnapshotShown,
-        StatusOverview, StatusShow, SubtaskNamed, TaskAdd, TaskEdit, TaskList, TaskMove, WithText,
+        StatusOverview, StatusShow, SubtaskNamed, Swept, TaskAdd, TaskAssign, TaskEdit, TaskList,
+        TaskMove, WithText, WorktreeSweep,
     },
     status::{Mode, ProjectStatus, PushMode, TaskStatus},
 };
@@ -102,6 +103,10 @@ fn requests() -> Vec<Request> {
             submit: true,
         }),
         Request::TaskLaunch(named()),
+        Request::TaskAssign(TaskAssign {
+            of: "2200".into(),
+            session: "4400".into(),
+        }),
         Request::TaskDone(named()),
         Request::TaskSendBack(with_text()),
         Request::TaskBlock(with_text()),
@@ -150,6 +155,7 @@ fn requests() -> Vec<Request> {
             of: "4400".into(),
             url: "https://github.com/mara/shop/pull/412".into(),
         }),
+        Request::SessionFeedNext(named()),
         Request::InboxList(Nothing {}),
         Request::StatusShow(StatusShow {
             project: some("shop"),
@@ -157,6 +163,10 @@ fn requests() -> Vec<Request> {
         Request::EventsWatch(EventsWatch { after: Some(7) }),
         Request::WorktreeList(Nothing {}),
         Request::WorktreeRestore(named()),
+        Request::WorktreeSweep(WorktreeSweep {
+            days: Some(30),
+            dry_run: true,
+        }),
         Request::PluginLink(PluginLink {
             session: "main".into(),
             server_pid: 4711,
@@ -187,6 +197,7 @@ const fn answer_of(request: &Request) -> &'static str {
         | R::TaskList(_)
         | R::TaskEdit(_)
         | R::TaskLaunch(_)
+        | R::TaskAssign(_)
         | R::TaskDone(_)
         | R::TaskSendBack(_)
         | R::TaskBlock(_)
@@ -195,7 +206,8 @@ const fn answer_of(request: &Request) -> &'static str {
         | R::TaskKill(_)
         | R::TaskMove(_)
         | R::TaskUndo(_)
-        | R::SessionPullRequest(_) => "task",
+        | R::SessionPullRequest(_)
+        | R::SessionFeedNext(_) => "task",
         R::TaskShow(_) => "task_detail",
         R::SubtaskAdd(_) | R::SubtaskList(_) | R::SubtaskDone(_) => "subtask",
         R::SessionList(_)
@@ -212,6 +224,7 @@ const fn answer_of(request: &Request) -> &'static str {
         R::InboxList(_) => "inbox_item",
         R::StatusShow(_) => "status_overview",
         R::WorktreeList(_) => "snapshot",
+        R::WorktreeSweep(_) => "swept",
         R::DaemonStatus(_) => "daemon_status",
         R::StoreReplay(_) => "replay_report",
         R::ProjectRemove(_)
@@ -286,15 +299,21 @@ fn every_answer_is_as_its_golden_file() {
             inbox: vec![inbox_item()],
         },
     );
+    let snapshot = SnapshotShown {
+        name: "00000044-0000-4000-8000-000000000000".into(),
+        project_id: PROJECT,
+        branch: "fix/cart".into(),
+        reference: "refs/claustre/trash/1".into(),
+        task_id: Some(TASK),
+        created_at: at(80),
+    };
+    golden.holds("snapshot", &snapshot);
     golden.holds(
-        "snapshot",
-        &SnapshotShown {
-            name: "00000044-0000-4000-8000-000000000000".into(),
-            project_id: PROJECT,
-            branch: "fix/cart".into(),
-            reference: "refs/claustre/trash/1".into(),
-            task_id: Some(TASK),
-            created_at: at(80),
+        "swept",
+        &Swept {
+            days: 30,
+            expired: vec![snapshot],
+            failed: vec!["letting refs/claustre/trash/2 go: no disk".into()],
         },
     );
     golden.holds(

@@ -309,6 +309,10 @@ fn a_message_sent_while_it_works_is_typed_once_when_it_is_idle() {
         &["session", "show", &task],
         |seen| seen["queued_messages"] == 0,
     );
+    // The client tells its hook before it writes its transcript.
+    wait_for("the prompt in the transcript", PATIENCE, || {
+        prompts(&machine, &task, &long) > 0
+    });
     assert_eq!(prompts(&machine, &task, &long), 1);
     machine.replay_agrees();
 }

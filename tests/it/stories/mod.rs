@@ -1,5 +1,6 @@
 //! Stories of whole days with Claustre, on real parts: real git, a real Zellij, the real helper, and a client.
 
+mod assigned;
 mod dashboard;
 mod demo;
 mod hooks;

@@ -90,6 +90,41 @@ fn kill_and_reset_keeps_all_work_and_gives_it_back() {
 }
 
 #[test]
+fn what_was_kept_is_let_go_only_after_its_days_and_a_yes() {
+    let Some(machine) = machine("sweeping snapshots") else {
+        return;
+    };
+    let shop = machine.project("shop");
+    let task = machine.launched("shop", "Rework the basket");
+    machine.wait_task(&task, "in_review");
+    machine.claustre(&["task", "kill", &task, "--yes"]);
+    let kept = machine.wait_json("the snapshot", &["worktree", "list"], |kept| {
+        kept[0]["reference"].is_string()
+    });
+    let refs = || {
+        machine
+            .env
+            .git(&shop, &["for-each-ref", "refs/claustre/trash"])
+    };
+    let young = machine.json(&["worktree", "sweep", "--yes"]);
+    assert_eq!(young, json!({"days": 30, "expired": [], "failed": []}));
+    let all = ["worktree", "sweep", "--days", "0"];
+    let refused = machine.refused(&all);
+    assert!(refused.contains("not confirmed"), "{refused}");
+    let would = machine.json(&[&all[..], &["--dry-run"]].concat());
+    assert_eq!(would["expired"], kept);
+    assert!(refs().contains(&text(&kept[0]["reference"])));
+
+    let swept = machine.json(&[&all[..], &["--yes"]].concat());
+    assert_eq!(swept["expired"], kept);
+    assert_eq!(refs(), "");
+    assert_eq!(machine.json(&["worktree", "list"]), json!([]));
+    machine.refused(&["worktree", "restore", &text(&kept[0]["name"])]);
+    machine.is_clean_everywhere(&shop);
+    machine.replay_agrees();
+}
+
+#[test]
 fn a_task_that_was_reset_is_launched_again_on_its_branch() {
     let Some(machine) = machine("a reset task launched again") else {
         return;

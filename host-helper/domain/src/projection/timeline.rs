@@ -259,6 +259,13 @@ fn line(event: &Event) -> Option<Line> {
             LogLevel::Info,
             format!("worktree restored: {path}"),
         ),
+        Event::SnapshotExpired { session, snapshot } => session_line(
+            &None,
+            session,
+            "worktree",
+            LogLevel::Info,
+            format!("what was kept of it was let go: {snapshot}"),
+        ),
         // Projects have their history; the rest is shown where it stands.
         Event::ProjectAdded(_)
         | Event::ProjectEdited(_)

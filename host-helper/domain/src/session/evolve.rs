@@ -330,8 +330,10 @@ impl Session {
                 );
             }
             Event::WorktreeRemoved { snapshot, .. } => self.removed.write(snapshot.clone(), stamp),
-            // One host removes and restores, so its clock tells which came later.
-            Event::WorktreeRestored { .. } => self.removed.write(None, stamp),
+            // One host removes, restores and lets go, so its clock tells which came later.
+            Event::WorktreeRestored { .. } | Event::SnapshotExpired { .. } => {
+                self.removed.write(None, stamp);
+            }
             _ => {}
         }
     }

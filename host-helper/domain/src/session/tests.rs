@@ -320,6 +320,16 @@ fn killing_a_task_closes_its_session_and_keeps_its_work() {
     // Removed once more after it was brought back.
     desk.world.run(removed("refs/claustre/trash/2")).unwrap();
     assert_eq!(kept(&desk).as_deref(), Some("refs/claustre/trash/2"));
+    let expired = |snapshot: &str| {
+        Command::Worktree(WorktreeCommand::ReportExpired {
+            session,
+            snapshot: snapshot.into(),
+        })
+    };
+    desk.world.run(expired("refs/claustre/trash/1")).unwrap();
+    assert_eq!(kept(&desk).as_deref(), Some("refs/claustre/trash/2"));
+    desk.world.run(expired("refs/claustre/trash/2")).unwrap();
+    assert_eq!(kept(&desk), None);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use claustre_protocol::{
     status::{LogLevel, ProjectStatus, Reason, TaskStatus, Word},
 };
 
-use super::{Task, edit, may_move, move_to, pull_request};
+use super::{Task, assign, edit, may_move, move_to, pull_request};
 use crate::{
     Context,
     command::{CreateTask, OpenSession, TaskCommand},
@@ -41,6 +41,12 @@ pub fn decide(
             assignment,
             open,
         } => launch(world, *task, *assignment, open),
+        TaskCommand::Assign {
+            task,
+            assignment,
+            session,
+            message,
+        } => assign::decide(world, *task, *assignment, *session, *message),
         TaskCommand::MarkDone { task } => {
             let known = existing(world, "marking the task done", *task)?;
             refuse_unless(&known, TaskStatus::Done, "marking the task done")?;
@@ -204,7 +210,7 @@ fn unknown(doing: &str, task: TaskId) -> Rejection {
         .hint("claustre task list shows them")
 }
 
-fn doing(verb: &str, task: &Task) -> String {
+pub(super) fn doing(verb: &str, task: &Task) -> String {
     format!("{verb} the task '{}'", task.title.value())
 }
 
@@ -292,7 +298,25 @@ fn launch(
     open: &OpenSession,
 ) -> Result<Vec<Event>, Rejection> {
     let known = existing(world, "launching the task", task)?;
-    let verb = doing("launching", &known);
+    let project = ready_to_start(world, &known, &doing("launching", &known))?;
+    let mut events: Vec<Event> = on_branch(&known, &open.branch).into_iter().collect();
+    events.push(session::opened(&project, open, Some(task)));
+    events.push(Event::TaskAssigned {
+        assignment,
+        task,
+        session: open.session,
+        edit_no: known.assigned.next_edit(),
+    });
+    events.extend(move_to(&known, TaskStatus::Working, None));
+    Ok(events)
+}
+
+/// Refuses a task that cannot be begun now: one that is worked on, is no longer in the queue, or waits for another. Its project.
+pub(super) fn ready_to_start(
+    world: &dyn World,
+    known: &Task,
+    verb: &str,
+) -> Result<project::Project, Rejection> {
     if let Some(session) = known
         .active_session()
         .and_then(|id| world.session(id))
@@ -313,7 +337,7 @@ fn launch(
         return Err(Rejection::refused(verb, format!("it is {}", status.word()))
             .hint("reopen it first: claustre task reopen"));
     }
-    let waits: Vec<String> = unmet_dependencies(world, &known)
+    let waits: Vec<String> = unmet_dependencies(world, known)
         .iter()
         .map(|other| format!("'{}'", other.title.value()))
         .collect();
@@ -323,7 +347,8 @@ fn launch(
             format!("it waits for {}", waits.join(", ")),
         ));
     }
-    let project = project_for_work(world, &verb, open.project)?;
+    let id = known.project.get().copied();
+    let project = project_for_work(world, verb, id.ok_or_else(|| unknown(verb, known.id))?)?;
     if project.status.value() == ProjectStatus::Done {
         return Err(Rejection::refused(
             verb,
@@ -331,25 +356,20 @@ fn launch(
         )
         .hint("claustre project resume makes it active again"));
     }
-    let mut events = Vec::new();
-    if known.branch.value().as_deref() != Some(open.branch.as_str()) {
-        events.push(Event::TaskEdited(Box::new(TaskEdited {
-            task,
+    Ok(project)
+}
+
+/// The event that puts the task on the branch it will be worked on; none where it is there.
+pub(super) fn on_branch(known: &Task, branch: &str) -> Option<Event> {
+    (known.branch.value().as_deref() != Some(branch)).then(|| {
+        Event::TaskEdited(Box::new(TaskEdited {
+            task: known.id,
             changes: crate::event::TaskChanges {
-                branch: Some(Edit::after(&known.branch, Some(open.branch.clone()))),
+                branch: Some(Edit::after(&known.branch, Some(branch.to_owned()))),
                 ..Default::default()
             },
-        })));
-    }
-    events.push(session::opened(&project, open, Some(task)));
-    events.push(Event::TaskAssigned {
-        assignment,
-        task,
-        session: open.session,
-        edit_no: known.assigned.next_edit(),
-    });
-    events.extend(move_to(&known, TaskStatus::Working, None));
-    Ok(events)
+        }))
+    })
 }
 
 fn send_back(

@@ -1,4 +1,4 @@
-//! The prompt that a task's session starts with: title, description, steps, and how the work is to be delivered.
+//! The prompt that a task's work starts with: title, description, steps, and how the work is to be delivered.
 
 use claustre_protocol::status::{Mode, PushMode};
 
@@ -9,6 +9,11 @@ pub fn first_prompt(task: &Task, base: &str) -> Option<String> {
     if task.mode.value() == Mode::Exploration && task.description.value().trim().is_empty() {
         return None;
     }
+    Some(next_prompt(task, base))
+}
+
+/// The prompt of a task for a session that is open: it always has one.
+pub fn next_prompt(task: &Task, base: &str) -> String {
     let title = task.title.value();
     let description = task.description.value();
     let mut prompt = format!("# {title}\n");
@@ -28,7 +33,7 @@ pub fn first_prompt(task: &Task, base: &str) -> Option<String> {
     if task.mode.value() != Mode::Exploration {
         prompt.push_str(&delivery(task, base));
     }
-    Some(prompt)
+    prompt
 }
 
 fn delivery(task: &Task, base: &str) -> String {

@@ -2,10 +2,10 @@
 
 use claustre_protocol::{
     ids::{AssignmentId, MessageId, ProjectId, SessionId, SubtaskId, TaskId},
-    status::{ClaudeStatus, ProjectStatus, PushMode, Source, TaskStatus as S, Word},
+    status::{ClaudeStatus, Mode, ProjectStatus, PushMode, Source, TaskStatus as S, Word},
 };
 
-use super::may_move;
+use super::{Task, may_move, next_for_itself};
 use crate::{
     command::{
         AgentState, Command, CreateTask, EditTask, ProjectCommand, PullRequestState,
@@ -451,6 +451,137 @@ fn a_task_that_was_pushed_is_reopened_although_its_session_is_open() {
     let again = board.launch_of(task, session);
     board.go(again);
     assert_eq!(board.status(), S::Working);
+}
+
+#[test]
+fn a_session_that_is_free_goes_on_with_the_next_task() {
+    let mut board = Board::with(|create| create.push_mode = PushMode::Push);
+    let (first, session) = (board.task, board.session);
+    board.launch();
+    let second = board.another("Add retry logic", Vec::new());
+    let assign = |board: &mut Board, task| TaskCommand::Assign {
+        task,
+        assignment: AssignmentId::new(board.world.mint()),
+        session,
+        message: MessageId::new(board.world.mint()),
+    };
+    let too_early = assign(&mut board, second);
+    let refused = board.refused(too_early);
+    assert!(
+        refused.contains("has the task 'Fix login', which is working"),
+        "{refused}"
+    );
+
+    board.session_is(ClaudeStatus::Idle);
+    board.go(TaskCommand::ReportPushed { task: first });
+    let order = assign(&mut board, second);
+    board.go(order);
+    assert_eq!(board.world.status(second), S::Working);
+    let known = board.world.session_now(session);
+    assert_eq!(known.task.value(), Some(second));
+    assert_eq!(board.world.task_now(first).active_session(), None);
+    let assigned = board.world.task_now(second);
+    assert_eq!(assigned.active_session(), Some(session));
+    assert_eq!(assigned.branch.value(), Some(known.branch()));
+    let waiting = board.world.waiting_messages(session);
+    let prompt = &waiting.first().unwrap().text;
+    assert!(prompt.starts_with("# Add retry logic\n"), "{prompt}");
+    assert!(prompt.contains("claustre_task_done"), "{prompt}");
+    assert!(
+        board.world.effects.iter().any(
+            |effect| matches!(effect, Effect::DeliverMessage { session: to, .. } if *to == session)
+        ),
+        "it is typed at once: the client waits for a prompt"
+    );
+
+    // What ends the session now concerns the second task only.
+    board.report(SessionCommand::Close { session });
+    assert_eq!(board.world.status(first), S::Done);
+    assert_eq!(board.world.status(second), S::Interrupted);
+}
+
+#[test]
+fn a_task_is_assigned_only_where_it_can_be_worked_on() {
+    let mut board = Board::new();
+    let (first, session) = (board.task, board.session);
+    let launch = board.launch_of(first, session);
+    board.go(launch);
+    let second = board.another("Add retry logic", vec![first]);
+    let third = board.another("Write it down", Vec::new());
+    let assign = |board: &mut Board, task, session| TaskCommand::Assign {
+        task,
+        assignment: AssignmentId::new(board.world.mint()),
+        session,
+        message: MessageId::new(board.world.mint()),
+    };
+    let check = |board: &mut Board, task, session, why: &str| {
+        let order = assign(board, task, session);
+        let refused = board.world.run(Command::Task(order)).unwrap_err();
+        assert!(refused.to_string().contains(why), "{refused}");
+    };
+    check(&mut board, third, session, "does not run");
+    check(&mut board, first, session, "already works on it");
+    check(&mut board, second, session, "it waits for 'Fix login'");
+    let nobody = SessionId::new(board.world.mint());
+    check(&mut board, third, nobody, "there is no session");
+
+    let other = ProjectId::new(board.world.mint());
+    board
+        .world
+        .run(Command::Project(ProjectCommand::Add {
+            project: other,
+            name: "site".into(),
+            repo_path: "/code/site".into(),
+            default_branch: "main".into(),
+            goal: String::new(),
+            owner: String::new(),
+        }))
+        .unwrap();
+    let elsewhere = SessionId::new(board.world.mint());
+    board.report(SessionCommand::Open(Box::new(new_session(
+        elsewhere, other,
+    ))));
+    board.report(SessionCommand::ReportClientStarted {
+        session: elsewhere,
+        pid: 20,
+        launcher_pid: 19,
+        resumed: false,
+    });
+    check(&mut board, third, elsewhere, "works on another repository");
+
+    // What waits for review stays alone on its branch.
+    board.report(SessionCommand::ReportClientStarted {
+        session,
+        pid: 10,
+        launcher_pid: 9,
+        resumed: false,
+    });
+    board.session_is(ClaudeStatus::Idle);
+    board.see_pull_request();
+    check(&mut board, third, session, "which is in review");
+    board.report(SessionCommand::Close { session });
+    check(&mut board, third, session, "is closed");
+}
+
+#[test]
+fn a_session_takes_by_itself_only_an_autonomous_task_that_waits_for_nothing() {
+    let mut board = Board::with(|create| create.mode = Mode::Supervised);
+    let first = board.task;
+    let waits = board.another("Add retry logic", vec![first]);
+    let draft = TaskId::new(board.world.mint());
+    board.go(TaskCommand::Create(Box::new(CreateTask {
+        draft: true,
+        ..new_task(draft, board.project, "Some day")
+    })));
+    let free = board.another("Write it down", Vec::new());
+    let queue = |board: &Board, ids: &[TaskId]| -> Option<TaskId> {
+        let tasks: Vec<Task> = ids.iter().map(|id| board.world.task_now(*id)).collect();
+        next_for_itself(&board.world, tasks).map(|task| task.id)
+    };
+    assert_eq!(queue(&board, &[first, waits, draft]), None);
+    assert_eq!(queue(&board, &[first, waits, draft, free]), Some(free));
+    board.go(TaskCommand::MarkDone { task: first });
+    assert_eq!(queue(&board, &[first, waits, free]), Some(waits));
 }
 
 #[test]

@@ -55,5 +55,15 @@ pub fn decide(world: &dyn World, command: &WorktreeCommand) -> Result<Vec<Event>
                 edit_no: known.removed.next_edit(),
             }])
         }
+        // One that was brought back or removed once more meanwhile has another.
+        WorktreeCommand::ReportExpired { session, snapshot } => Ok(world
+            .session(*session)
+            .filter(|known| known.removed.value().as_ref() == Some(snapshot))
+            .map(|_| Event::SnapshotExpired {
+                session: *session,
+                snapshot: snapshot.clone(),
+            })
+            .into_iter()
+            .collect()),
     }
 }

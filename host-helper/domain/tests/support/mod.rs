@@ -355,7 +355,15 @@ pub fn command(
                 open: Box::new(new_session(session, task_project)),
             })
         }
-        18 => Command::Task(TaskCommand::Submit { task }),
+        18 => match session {
+            Some((_, session)) if what.is_multiple_of(2) => Command::Task(TaskCommand::Assign {
+                task,
+                assignment: AssignmentId::new(mint()),
+                session,
+                message: MessageId::new(mint()),
+            }),
+            _ => Command::Task(TaskCommand::Submit { task }),
+        },
         19 => Command::Task(TaskCommand::MarkDone { task }),
         20 => Command::Task(TaskCommand::SendBack {
             task,
@@ -575,6 +583,12 @@ fn session_command(kind: u8, what: u8, with: u8, session: SessionId, now: Timest
             return Command::Worktree(WorktreeCommand::ReportRestored {
                 session,
                 path: text,
+            });
+        }
+        _ if with % 4 == 2 => {
+            return Command::Worktree(WorktreeCommand::ReportExpired {
+                session,
+                snapshot: format!("refs/claustre/trash/{}", with & !3),
             });
         }
         _ => SessionCommand::ReportUsage {

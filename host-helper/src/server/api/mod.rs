@@ -2,6 +2,7 @@
 //!
 //! One file for each area of [`Request`]; [`resolve`] finds what a person named, [`present`] makes what `--json` prints.
 
+mod assign;
 mod launch;
 pub mod overview;
 pub mod present;
@@ -12,6 +13,7 @@ mod session;
 mod store;
 mod subtask;
 mod task;
+mod worktree;
 
 use std::sync::Arc;
 
@@ -60,6 +62,8 @@ pub struct Api {
     pub paths: Paths,
     /// What a task gets that does not say otherwise.
     pub defaults: Defaults,
+    /// Days that the work of a removed worktree is kept at least.
+    pub keep_days: u32,
     /// Since when the daemon runs.
     pub started_at: Timestamp,
     /// Are the programs there that a session needs?
@@ -98,6 +102,7 @@ impl Api {
             R::TaskShow(named) => json(self.task_show(&named.of).await?),
             R::TaskEdit(edit) => json(self.task_edit(edit, actor).await?),
             R::TaskLaunch(named) => json(self.task_launch(&named.of, actor).await?),
+            R::TaskAssign(wanted) => json(self.task_assign(wanted, actor).await?),
             R::TaskDone(named) => json(self.task_done(&named.of, actor).await?),
             R::TaskSendBack(with) => json(self.task_send_back(with, actor).await?),
             R::TaskBlock(with) => json(self.task_block(with, actor).await?),
@@ -142,6 +147,7 @@ impl Api {
                 .await?,
             ),
             R::SessionPullRequest(wanted) => json(self.session_pull_request(wanted, actor).await?),
+            R::SessionFeedNext(named) => json(self.session_feed_next(&named.of, actor).await?),
             R::InboxList(_) => json(self.inbox().await?),
             R::StatusShow(show) => json(self.status(show).await?),
             // The socket answers these itself: they live as long as their connection.
@@ -152,6 +158,7 @@ impl Api {
             )),
             R::WorktreeList(_) => json(self.worktree_list().await?),
             R::WorktreeRestore(named) => json(self.worktree_restore(&named.of, actor).await?),
+            R::WorktreeSweep(sweep) => json(self.worktree_sweep(sweep, actor).await?),
             R::PluginLink(link) => {
                 (self.link)(link);
                 json(done("connecting"))

@@ -1,77 +1,16 @@
-//! Requests about the store itself and about removed worktrees.
+//! Requests about the store itself.
 
 use std::path::PathBuf;
 
-use claustre_domain::command::{Command, WorktreeCommand};
 use claustre_protocol::{
-    request::{Backup, Done, ReplayReport, SnapshotShown},
+    request::{Backup, Done, ReplayReport},
     rpc::{Fault, FaultCode},
 };
 
 use super::{Api, done};
-use crate::{
-    engine::{port_fault, store_fault},
-    store,
-};
+use crate::{engine::store_fault, store};
 
 impl Api {
-    pub(super) async fn worktree_list(&self) -> Result<Vec<SnapshotShown>, Fault> {
-        let kept = self.engine.read(|reader| reader.snapshots()).await?;
-        Ok(kept
-            .into_iter()
-            .map(|snapshot| SnapshotShown {
-                name: snapshot.session.to_string(),
-                project_id: snapshot.project,
-                branch: snapshot.branch,
-                reference: snapshot.snapshot,
-                task_id: snapshot.task,
-                created_at: snapshot.at,
-            })
-            .collect())
-    }
-
-    /// Brings the worktree of a closed session back where it was.
-    pub(super) async fn worktree_restore(&self, named: &str, actor: &str) -> Result<Done, Fault> {
-        let doing = "restoring the worktree";
-        let session = self.find_session(doing, named).await?;
-        let refused = |why: &str| {
-            Fault::new(
-                FaultCode::Refused,
-                format!("{doing}: {why}"),
-                Some("claustre worktree list shows what is kept".into()),
-            )
-        };
-        let snapshot = session
-            .removed
-            .value()
-            .ok_or_else(|| refused("nothing of it is kept; its branch may still be there"))?;
-        let project_id = session
-            .project()
-            .ok_or_else(|| refused("its project is not known"))?;
-        let machine = self.engine.machine;
-        let repository = self
-            .engine
-            .read(move |reader| reader.project(project_id))
-            .await?
-            .and_then(|project| project.path_on(machine).map(PathBuf::from))
-            .ok_or_else(|| refused("its project has no repository on this host"))?;
-        let path = PathBuf::from(session.worktree.value().path);
-        let workspace = self.workspace.clone();
-        let restored =
-            tokio::task::spawn_blocking(move || workspace.restore(&repository, &path, &snapshot))
-                .await
-                .map_err(|error| {
-                    Fault::new(FaultCode::Internal, format!("{doing}: {error}"), None)
-                })?
-                .map_err(port_fault)?;
-        let command = Command::Worktree(WorktreeCommand::ReportRestored {
-            session: session.id,
-            path: restored.display().to_string(),
-        });
-        self.engine.submit(command, actor).await?;
-        Ok(done(format!("restored at {}", restored.display())))
-    }
-
     pub(super) async fn replay(&self) -> Result<ReplayReport, Fault> {
         let report = self.engine.replay().await?;
         Ok(ReplayReport {
