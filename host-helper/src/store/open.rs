@@ -1,8 +1,8 @@
 //! Opening connections to the store, with all that keeps it safe.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, Write as _},
+    fs::{self, OpenOptions},
+    io::{self, Read as _},
     path::Path,
     time::Duration,
 };
@@ -79,34 +79,33 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection, StoreError> {
 /// were written is such a note, too. The connection must have its log open, as after its first change; it holds no lock on it
 /// that closing it here would let go.
 ///
-/// A failure is told and no error: it costs time, not safety, and a full disk must not keep anybody from reading.
+/// A failure is told and no error: it costs time, not safety. A disk that has no room for it keeps what it has.
 pub(super) fn write_log_ahead(connection: &Connection) {
-    if let Err(error) = try_write_log_ahead(connection) {
+    // By its whole path, as SQLite resolved it.
+    let Some(path) = connection.path() else {
+        return;
+    };
+    if let Err(error) = lengthen(Path::new(&format!("{path}-wal")), Path::new(path)) {
         tracing::warn!(%error, "making room for the write-ahead log");
     }
 }
 
-fn try_write_log_ahead(connection: &Connection) -> io::Result<()> {
-    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
-    let Some(path) = connection.path() else {
-        return Ok(());
-    };
-    let mut log = OpenOptions::new()
-        .append(true)
-        .open(format!("{path}-wal"))?;
-    let mut left = LOG_LENGTH.saturating_sub(log.metadata()?.len());
-    if left == 0 {
+fn lengthen(log: &Path, store: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).open(log)?;
+    let before = file.metadata()?.len();
+    if before >= LOG_LENGTH {
         return Ok(());
     }
-    let written = File::open(path)?.metadata()?.modified()?;
-    while left > 0 {
-        let part = usize::try_from(left).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
-        log.write_all(ZEROS.get(..part).unwrap_or(&ZEROS))?;
-        left -= part as u64;
-    }
-    // Nothing was stored: who looks when the store was last written must not see this.
-    log.set_modified(written)?;
-    log.sync_all()
+    // The store must not be opened for this: closing it again would let go of the locks that SQLite holds on it.
+    let stored = fs::metadata(store)?.modified()?;
+    io::copy(&mut io::repeat(0).take(LOG_LENGTH - before), &mut file)
+        .and_then(|_| file.sync_all())
+        // Nothing was stored: who looks when the store was last written must not see this.
+        .and_then(|()| file.set_modified(stored))
+        .or_else(|error| {
+            file.set_len(before)?;
+            Err(error)
+        })
 }
 
 /// A connection that only reads.
