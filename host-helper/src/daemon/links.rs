@@ -156,13 +156,14 @@ impl Dashboards {
                     Err(_) => break,
                 }
             }
+            // Also where nobody looks: a moment that has passed and still stands would end every wait at once.
+            live_due = None;
+            live.mark_unchanged();
             if self.links.all().is_empty() {
                 continue;
             }
             changed.sort_unstable();
             changed.dedup();
-            live_due = None;
-            live.mark_unchanged();
             let seen = self.engine.live.take_changed();
             let (engine, capacity) = (self.engine.clone(), self.capacity);
             let drawn = self

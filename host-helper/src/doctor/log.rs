@@ -115,7 +115,7 @@ fn look_at_store(paths: &Paths) -> Result<Finding, StoreError> {
     let detail = format!(
         "{} events in an unbroken chain, {}",
         chain.events,
-        size(length(path) + journal)
+        size(length(path))
     );
     Ok(if journal > JOURNAL_LARGE {
         Finding::warn(

@@ -23,6 +23,10 @@ const MIGRATIONS: &[Migration] = &[
         name: "02-timelines-from-the-log",
         sql: include_str!("../../../migrations/02-timelines-from-the-log/up.sql"),
     },
+    Migration {
+        name: "03-fewer-indexes",
+        sql: include_str!("../../../migrations/03-fewer-indexes/up.sql"),
+    },
 ];
 
 /// Migrates the store. Returns the copy that was kept, where one was.

@@ -18,6 +18,7 @@ mod migrate;
 mod open;
 mod outbox;
 mod reader;
+mod recent;
 mod refold;
 mod replay;
 mod resolve;
@@ -59,6 +60,7 @@ pub struct Store {
     /// The link of this host's newest event.
     hash: Hash,
     position: i64,
+    recent: recent::Recent,
     migrated_from: Option<PathBuf>,
 }
 
@@ -76,6 +78,7 @@ impl Store {
         filesystem::refuse_network(directory, path)?;
         let mut connection = open::for_writing(path)?;
         let migrated_from = migrate::run(&mut connection, path)?;
+        open::write_log_ahead(&connection);
         let mut ids: Box<dyn FnMut() -> Uuid + Send> = Box::new(ids);
         let machine = machine(&connection, &mut ids)?;
         let (seq, hash) = transaction::chain_head(&connection, machine)?;
@@ -88,6 +91,7 @@ impl Store {
             ids,
             seq,
             hash,
+            recent: recent::Recent::default(),
             migrated_from,
         };
         if meta(&store.connection, "fold_version")?.as_deref() != Some(replay::FOLD_VERSION) {

@@ -1,6 +1,11 @@
 //! Opening connections to the store, with all that keeps it safe.
 
-use std::{path::Path, time::Duration};
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Read as _},
+    path::Path,
+    time::Duration,
+};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -16,6 +21,8 @@ const STATEMENTS: usize = 64;
 pub(super) const WRITER_PAGES: i64 = -8_192;
 /// Pages of the write-ahead log before it is moved into the file: 16 MB, so that this is rare beside the commits.
 const CHECKPOINT_PAGES: i64 = 4000;
+/// As long as the write-ahead log becomes until then, in bytes: each page has 24 before it. One commit may go past the end.
+const LOG_LENGTH: u64 = 4_200 * (4_096 + 24);
 
 pub(super) fn refuse_old_sqlite(number: i32, name: &str) -> Result<(), StoreError> {
     if number < OLDEST_SQLITE {
@@ -63,6 +70,42 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection, StoreError> {
         .map_err(StoreError::doing(doing()))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
+}
+
+/// Makes the write-ahead log as long as it will become, with zeros, which SQLite takes for its end.
+///
+/// Where a commit makes a file longer, the file system must make its own notes durable as well: such a commit takes up to eight
+/// times as long as one that writes over what is there. Blocks that are only set aside (`fallocate`) do not help, for that they
+/// were written is such a note, too. The connection must have its log open, as after its first change; it holds no lock on it
+/// that closing it here would let go.
+///
+/// A failure is told and no error: it costs time, not safety. A disk that has no room for it keeps what it has.
+pub(super) fn write_log_ahead(connection: &Connection) {
+    // By its whole path, as SQLite resolved it.
+    let Some(path) = connection.path() else {
+        return;
+    };
+    if let Err(error) = lengthen(Path::new(&format!("{path}-wal")), Path::new(path)) {
+        tracing::warn!(%error, "making room for the write-ahead log");
+    }
+}
+
+fn lengthen(log: &Path, store: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).open(log)?;
+    let before = file.metadata()?.len();
+    if before >= LOG_LENGTH {
+        return Ok(());
+    }
+    // The store must not be opened for this: closing it again would let go of the locks that SQLite holds on it.
+    let stored = fs::metadata(store)?.modified()?;
+    io::copy(&mut io::repeat(0).take(LOG_LENGTH - before), &mut file)
+        .and_then(|_| file.sync_all())
+        // Nothing was stored: who looks when the store was last written must not see this.
+        .and_then(|()| file.set_modified(stored))
+        .or_else(|error| {
+            file.set_len(before)?;
+            Err(error)
+        })
 }
 
 /// A connection that only reads.

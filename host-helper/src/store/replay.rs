@@ -87,6 +87,7 @@ impl Store {
     /// # Errors
     /// SQLite refuses, or an event's row cannot be read.
     pub fn replay(&mut self, mode: ReplayMode) -> Result<ReplayReport, StoreError> {
+        self.recent.clear();
         // The whole file is read once, so the kernel's pages serve as they are; what is written anew comes to rest in memory
         // before it goes to the disk, once.
         let pages = match mode {

@@ -23,6 +23,7 @@ use super::{
     Store, StoreError,
     codec::{self, Hash, RawEvent},
     entities::{self, Standing, Wanted},
+    recent::Recent,
 };
 use crate::ids;
 
@@ -37,6 +38,8 @@ pub struct Transaction<'store> {
     hash: Hash,
     position: i64,
     entities: RefCell<BTreeMap<EntityRef, Held>>,
+    /// What earlier transactions used; goes back to the store with the commit, and is lost where that fails.
+    recent: RefCell<Recent>,
     /// The first read that failed where the caller could not be told.
     failure: RefCell<Option<StoreError>>,
     /// The chains of other hosts, as far as they were touched.
@@ -66,6 +69,7 @@ impl<'store> Transaction<'store> {
             hash: store.hash,
             position: store.position,
             entities: RefCell::default(),
+            recent: RefCell::new(std::mem::take(&mut store.recent)),
             failure: RefCell::default(),
             foreign: HashMap::new(),
             finished: false,
@@ -193,6 +197,12 @@ impl<'store> Transaction<'store> {
         self.store.seq = self.seq;
         self.store.hash = self.hash;
         self.store.position = self.position;
+        self.store.recent = self.recent.take();
+        for (of, held) in self.entities.take() {
+            if let Some(entity) = held.entity {
+                self.store.recent.give(of, entity, held.standing);
+            }
+        }
         Ok(self.position)
     }
 
@@ -216,10 +226,18 @@ impl<'store> Transaction<'store> {
     /// Reads an entity unless it is held already.
     fn hold(&self, of: EntityRef) -> Result<(), StoreError> {
         if let btree_map::Entry::Vacant(place) = self.entities.borrow_mut().entry(of) {
-            let entity = entities::load(self.connection(), of)?;
+            let recent = self.recent.borrow_mut().take(of);
+            let (entity, standing) = match recent {
+                Some((entity, standing)) => (Some(entity), standing),
+                None => {
+                    let entity = entities::load(self.connection(), of)?;
+                    let standing = Standing::of(entity.as_ref());
+                    (entity, standing)
+                }
+            };
             place.insert(Held {
-                standing: Standing::of(entity.as_ref()),
                 entity,
+                standing,
                 changed: false,
             });
         }

@@ -2,6 +2,7 @@
 
 mod disk;
 mod hooks;
+mod idle;
 mod protocol;
 mod single;
 mod upkeep;

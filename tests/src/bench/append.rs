@@ -41,6 +41,9 @@ pub fn run(report: &mut Report, scale: &Scale) -> Result<()> {
             ..Wanted::default()
         },
     )?;
+    // As a daemon finds it at its start.
+    drop(store);
+    let store = Store::open(&path, Uuid::new_v4)?;
     let (work, orders) = mpsc::channel::<Work>(1_024);
     let (advanced, _) = broadcast::channel::<Advanced>(1_024);
     let (position, _watching) = watch::channel(store.position());

@@ -105,9 +105,10 @@ fn name_of(world: &dyn World, session: SessionId, task: Option<TaskId>) -> Optio
 
 /// The oldest waiting message, while the client waits for a prompt.
 fn next_message(world: &dyn World, session: SessionId) -> Vec<Effect> {
+    // At the end of nearly every turn nothing waits, and the session itself knows that: no need to search.
     let ready = world
         .session(session)
-        .is_some_and(|known| known.takes_prompts());
+        .is_some_and(|known| known.takes_prompts() && !known.queued.is_empty());
     if !ready {
         return Vec::new();
     }
