@@ -312,6 +312,7 @@ impl Marks {
             InboxKind::CiFailed => self.mark("⊘", "F", "ci failed", Tone::Error),
             InboxKind::Conflict => self.mark("⚠", "C", "conflict", Tone::Warning),
             InboxKind::Blocked => self.mark("■", "B", "blocked", Tone::Warning),
+            InboxKind::Interrupted => self.task(TaskStatus::Interrupted),
             InboxKind::Review => self.mark("◐", "R", "review", Tone::Text),
             InboxKind::Done => self.mark("✓", "+", "done", Tone::Dim),
         }

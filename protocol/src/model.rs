@@ -255,8 +255,10 @@ pub enum InboxKind {
     CiFailed,
     /// A pull request conflicts.
     Conflict,
-    /// A task is blocked or was interrupted.
+    /// A task is blocked.
     Blocked,
+    /// A task lost its session.
+    Interrupted,
     /// A task waits for review.
     Review,
     /// A task was finished.

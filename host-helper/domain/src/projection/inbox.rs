@@ -69,7 +69,7 @@ pub fn of_task(task: &Task, session_tells: bool) -> Option<InboxItem> {
         TaskStatus::Conflict => InboxKind::Conflict,
         TaskStatus::CiFailed => InboxKind::CiFailed,
         TaskStatus::Blocked => InboxKind::Blocked,
-        TaskStatus::Interrupted if !session_tells => InboxKind::Blocked,
+        TaskStatus::Interrupted if !session_tells => InboxKind::Interrupted,
         TaskStatus::Error if !session_tells => InboxKind::Error,
         _ => return None,
     };

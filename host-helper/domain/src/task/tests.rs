@@ -2,6 +2,7 @@
 
 use claustre_protocol::{
     ids::{AssignmentId, MessageId, ProjectId, SessionId, SubtaskId, TaskId},
+    model::InboxKind,
     status::{ClaudeStatus, Mode, ProjectStatus, PushMode, Source, TaskStatus as S, Word},
 };
 
@@ -14,6 +15,7 @@ use crate::{
     effect::Effect,
     entity::World,
     event::{Event, NewSubtask},
+    projection::inbox,
     rejection::RejectionKind,
     support::{MemoryWorld, edit_of, new_session, new_task},
 };
@@ -451,6 +453,29 @@ fn a_task_that_was_pushed_is_reopened_although_its_session_is_open() {
     let again = board.launch_of(task, session);
     board.go(again);
     assert_eq!(board.status(), S::Working);
+}
+
+#[test]
+fn the_inbox_calls_what_waits_as_the_board_does() {
+    for (status, kind) in [
+        (S::InReview, InboxKind::Review),
+        (S::Conflict, InboxKind::Conflict),
+        (S::CiFailed, InboxKind::CiFailed),
+        (S::Blocked, InboxKind::Blocked),
+        (S::Interrupted, InboxKind::Interrupted),
+        (S::Error, InboxKind::Error),
+    ] {
+        let mut board = Board::new();
+        board.bring_to(status);
+        let item = inbox::of_task(&board.world.task_now(board.task), false);
+        assert_eq!(item.map(|item| item.kind), Some(kind));
+    }
+    for status in [S::Pending, S::Working, S::Done] {
+        let mut board = Board::new();
+        board.bring_to(status);
+        let item = inbox::of_task(&board.world.task_now(board.task), false);
+        assert_eq!(item, None, "{status:?}");
+    }
 }
 
 #[test]
