@@ -21,8 +21,9 @@ use tokio::{
 
 use super::{
     Advanced, Order,
-    effects::{Effects, Ran, facts, tail_note},
+    effects::{Effects, Ran, facts},
     reports::squeezed,
+    worktrees::tail_note,
 };
 use crate::ports::{PaneFacts, PortError};
 

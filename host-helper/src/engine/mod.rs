@@ -10,6 +10,7 @@ pub mod live;
 pub mod outbox;
 pub mod recount;
 pub mod reports;
+mod worktrees;
 pub mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};

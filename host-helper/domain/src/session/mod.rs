@@ -4,6 +4,7 @@ mod answer;
 mod decide;
 mod evolve;
 mod react;
+mod report;
 
 #[cfg(test)]
 mod tests;

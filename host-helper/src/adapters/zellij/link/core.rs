@@ -22,8 +22,12 @@ use crate::adapters::zellij::{
     feed::{Feed, split_update},
 };
 
+mod actions;
+
 #[cfg(test)]
 mod tests;
+
+use actions::Pending;
 
 /// An action without an answer for so long is given up.
 const ACTION_MILLIS: u64 = 15_000;
@@ -54,14 +58,6 @@ struct Peer {
     visible: bool,
     /// Does it know that it leads?
     leads: bool,
-}
-
-#[derive(Debug)]
-struct Pending {
-    what: PaneAction,
-    /// Who was told; none while there is no leader.
-    target: Option<Instance>,
-    since: u64,
 }
 
 /// One link of one server, over all its connections.
@@ -225,36 +221,6 @@ impl Core {
             }
             FromPlugin::PaneClosed { pane } => out.push(Out::Event(LinkEvent::PaneClosed { pane })),
         }
-    }
-
-    /// Orders an action and gives its number. It is for the leader, or for one instance where its client matters; where that one
-    /// is not there, the leader does it.
-    pub(super) fn act(
-        &mut self,
-        what: PaneAction,
-        by: Option<Instance>,
-        now: u64,
-        out: &mut Vec<Out>,
-    ) -> u64 {
-        // Numbers must differ from those of former daemons, which the plugin still remembers.
-        self.actions = self
-            .actions
-            .max(self.epoch.wrapping_shl(20))
-            .saturating_add(1);
-        let action = self.actions;
-        let by = by.filter(|instance| self.peers.contains_key(instance));
-        if let Some(instance) = &by {
-            let what = what.clone();
-            self.say(Some(instance.clone()), ToPlugin::Act { action, what }, out);
-        }
-        let pending = Pending {
-            what,
-            target: by,
-            since: now,
-        };
-        self.pending.insert(action, pending);
-        self.tell_pending(out);
-        action
     }
 
     /// Says something to one instance, or to all.
@@ -479,51 +445,6 @@ impl Core {
         self.report(out);
     }
 
-    /// The instance will not answer what it was told any more.
-    fn release(&mut self, instance: &Instance, out: &mut Vec<Out>) {
-        let told: Vec<u64> = self
-            .pending
-            .iter()
-            .filter(|(_, pending)| pending.target.as_ref() == Some(instance))
-            .map(|(action, _)| *action)
-            .collect();
-        for action in told {
-            if self
-                .pending
-                .get(&action)
-                .is_some_and(|pending| repeatable(&pending.what))
-            {
-                if let Some(pending) = self.pending.get_mut(&action) {
-                    pending.target = None;
-                }
-            } else {
-                self.pending.remove(&action);
-                out.push(Out::Finished {
-                    action,
-                    outcome: Err(LinkError::Unknown),
-                });
-            }
-        }
-    }
-
-    fn tell_pending(&mut self, out: &mut Vec<Out>) {
-        let Some(leader) = self.leader.clone() else {
-            return;
-        };
-        let untold: Vec<(u64, PaneAction)> = self
-            .pending
-            .iter_mut()
-            .filter(|(_, pending)| pending.target.is_none())
-            .map(|(action, pending)| {
-                pending.target = Some(leader.clone());
-                (*action, pending.what.clone())
-            })
-            .collect();
-        for (action, what) in untold {
-            self.say(Some(leader.clone()), ToPlugin::Act { action, what }, out);
-        }
-    }
-
     fn welcome(&self, leader: bool, mismatch: Option<String>) -> ToPlugin {
         ToPlugin::Welcome {
             protocol: PROTOCOL,
@@ -558,18 +479,6 @@ impl Core {
             self.visible = visible;
             out.push(Out::Event(LinkEvent::VisibleChanged { visible }));
         }
-    }
-}
-
-/// May it be done a second time without harm?
-fn repeatable(what: &PaneAction) -> bool {
-    match what {
-        PaneAction::OpenTab { .. } | PaneAction::Write { .. } => false,
-        PaneAction::AdoptPanes { .. }
-        | PaneAction::Focus { .. }
-        | PaneAction::CloseTab { .. }
-        | PaneAction::RenameTab { .. }
-        | PaneAction::Read { .. } => true,
     }
 }
 
