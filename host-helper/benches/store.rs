@@ -13,10 +13,11 @@ use std::{
 
 use anyhow::Context as _;
 use claustre::store::{ReplayMode, Store, TaskFilter};
+use claustre_domain::command::CreateTask;
 use claustre_domain::event::{Event, SessionOpened, TaskCreated};
 use claustre_protocol::{
     ids::{ProjectId, SessionId, TaskId},
-    status::{ClaudeStatus, Mode, Priority, PushMode, Source, TaskStatus},
+    status::{ClaudeStatus, Mode, Priority, Source, TaskStatus},
     time::Timestamp,
 };
 use uuid::Uuid;
@@ -274,9 +275,6 @@ fn board(directory: &Path, tasks: u64) -> anyhow::Result<()> {
             all.push(task);
             transaction.append(
                 Event::TaskCreated(Box::new(TaskCreated {
-                    task,
-                    project: *project,
-                    title: format!("Task {batch}.{place}"),
                     description: "Refactor the billing module and add tests.".into(),
                     status: if place % 9 == 0 {
                         TaskStatus::Pending
@@ -286,16 +284,7 @@ fn board(directory: &Path, tasks: u64) -> anyhow::Result<()> {
                     mode: Mode::Autonomous,
                     priority: Priority::new(u8::try_from(place % 5)?).unwrap_or_default(),
                     rank: f64::from(place),
-                    base: None,
-                    branch: None,
-                    push_mode: PushMode::Pr,
-                    review_loop: false,
-                    depends_on: Vec::new(),
-                    model: None,
-                    effort: None,
-                    permission_mode: None,
-                    budget_usd: None,
-                    subtasks: Vec::new(),
+                    ..CreateTask::new(task, *project, format!("Task {batch}.{place}")).into()
                 })),
                 "bench",
                 None,

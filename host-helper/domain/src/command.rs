@@ -3,11 +3,13 @@
 use claustre_protocol::{
     ids::{AskId, AssignmentId, MessageId, ProjectId, SessionId, SubtaskId, TaskId},
     model::AskKind,
-    status::{ClaudeStatus, LogLevel, Mode, Priority, ProjectStatus, PushMode, Reason, Source},
+    status::{
+        ClaudeStatus, LogLevel, Mode, Priority, ProjectStatus, PushMode, Reason, Source, TaskStatus,
+    },
     time::Timestamp,
 };
 
-use crate::event::{AskOutcome, NewSubtask, UsageTotals};
+use crate::event::{AskOutcome, NewSubtask, TaskCreated, UsageTotals};
 
 /// An order or a report.
 #[derive(Debug, Clone, PartialEq)]
@@ -188,6 +190,36 @@ impl CreateTask {
             permission_mode: None,
             budget_usd: None,
             subtasks: Vec::new(),
+        }
+    }
+}
+
+impl From<CreateTask> for TaskCreated {
+    /// The task as it was ordered, at the front of its queue.
+    fn from(create: CreateTask) -> Self {
+        Self {
+            task: create.task,
+            project: create.project,
+            title: create.title,
+            description: create.description,
+            status: if create.draft {
+                TaskStatus::Draft
+            } else {
+                TaskStatus::Pending
+            },
+            mode: create.mode,
+            priority: create.priority,
+            rank: 0.0,
+            base: create.base,
+            branch: create.branch,
+            push_mode: create.push_mode,
+            review_loop: create.review_loop,
+            depends_on: create.depends_on,
+            model: create.model,
+            effort: create.effort,
+            permission_mode: create.permission_mode,
+            budget_usd: create.budget_usd,
+            subtasks: create.subtasks,
         }
     }
 }

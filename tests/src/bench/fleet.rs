@@ -1,12 +1,13 @@
 //! Makes stores of any size through the store's own interface: projects, tasks and sessions as a long use leaves them.
 
 use claustre::store::{Store, StoreError};
+use claustre_domain::command::CreateTask;
 use claustre_domain::event::{
     Event, NewSubtask, ProjectAdded, SessionOpened, TaskCreated, UsageTotals,
 };
 use claustre_protocol::{
     ids::{AssignmentId, ProjectId, SessionId, SubtaskId, TaskId},
-    status::{ClaudeStatus, LogLevel, Mode, Priority, PushMode, Reason, Source, TaskStatus},
+    status::{ClaudeStatus, LogLevel, Mode, Priority, Reason, Source, TaskStatus},
     time::Timestamp,
 };
 use sha2::{Digest as _, Sha256};
@@ -154,10 +155,8 @@ fn created(task: TaskId, project: ProjectId, number: usize) -> Event {
         6 => TaskStatus::Draft,
         _ => TaskStatus::Done,
     };
+    let title = format!("Task {number:06}: make the reader of a page find what it looks for");
     Event::TaskCreated(Box::new(TaskCreated {
-        task,
-        project,
-        title: format!("Task {number:06}: make the reader of a page find what it looks for"),
         description: "The list loses its place when a page is reloaded. Keep the place in the address, read it back at \
                       the start, and say so where it cannot be found any more."
             .into(),
@@ -165,15 +164,6 @@ fn created(task: TaskId, project: ProjectId, number: usize) -> Event {
         mode: Mode::Supervised,
         priority: Priority::new(u8::try_from(number % 5).unwrap_or(2)).unwrap_or_default(),
         rank: number as f64,
-        base: None,
-        branch: None,
-        push_mode: PushMode::Pr,
-        review_loop: false,
-        depends_on: Vec::new(),
-        model: None,
-        effort: None,
-        permission_mode: None,
-        budget_usd: None,
         subtasks: ["find the callers", "change them"]
             .into_iter()
             .filter(|_| number.is_multiple_of(4))
@@ -182,6 +172,7 @@ fn created(task: TaskId, project: ProjectId, number: usize) -> Event {
                 title: title.into(),
             })
             .collect(),
+        ..CreateTask::new(task, project, title).into()
     }))
 }
 

@@ -246,34 +246,15 @@ fn create_task(
     for id in &create.depends_on {
         existing(world, "adding the task: its dependency", *id)?;
     }
+    // The time as rank: new tasks come last, and any two have room between them.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "milliseconds since 1970 are exact in an f64"
+    )]
+    let rank = context.now.millis() as f64;
     Ok(vec![Event::TaskCreated(Box::new(TaskCreated {
-        task: create.task,
-        project: create.project,
-        title: create.title.clone(),
-        description: create.description.clone(),
-        status: if create.draft {
-            TaskStatus::Draft
-        } else {
-            TaskStatus::Pending
-        },
-        mode: create.mode,
-        priority: create.priority,
-        // The time as rank: new tasks come last, and any two have room between them.
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "milliseconds since 1970 are exact in an f64"
-        )]
-        rank: context.now.millis() as f64,
-        base: create.base.clone(),
-        branch: create.branch.clone(),
-        push_mode: create.push_mode,
-        review_loop: create.review_loop,
-        depends_on: create.depends_on.clone(),
-        model: create.model.clone(),
-        effort: create.effort.clone(),
-        permission_mode: create.permission_mode.clone(),
-        budget_usd: create.budget_usd,
-        subtasks: create.subtasks.clone(),
+        rank,
+        ..create.clone().into()
     }))])
 }
 
