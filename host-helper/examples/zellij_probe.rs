@@ -121,7 +121,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     )
                     .await
             ),
-            "close" => format!("{:?}", screens.close(place, word(2)).await),
+            "close" => {
+                let session = word(3).parse().unwrap_or(SessionId::new(Uuid::nil()));
+                format!("{:?}", screens.close(session, place, word(2)).await)
+            }
             "rename" => format!("{:?}", screens.rename(place, word(2)).await),
             "linkclose" => format!(
                 "{:?}",

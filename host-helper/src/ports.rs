@@ -432,11 +432,12 @@ pub trait Multiplexer: Send + Sync {
     /// # Errors
     /// It is gone, or nobody is attached.
     fn focus(&self, pane: &PaneFacts) -> Result<(), PortError>;
-    /// Closes the pane's tab. One that is gone already is success.
+    /// Closes the tab of the pane that was opened for the session. One that is gone already is success, and the pane of another
+    /// session, which has got its number since, is left alone.
     ///
     /// # Errors
     /// The multiplexer does not answer.
-    fn close(&self, pane: &PaneFacts, name: &str) -> Result<(), PortError>;
+    fn close(&self, session: SessionId, pane: &PaneFacts, name: &str) -> Result<(), PortError>;
     /// Names the pane's tab.
     ///
     /// # Errors

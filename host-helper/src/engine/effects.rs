@@ -191,7 +191,10 @@ impl Effects {
         let Some(pane) = session.pane.get() else {
             return Ran::Done(Vec::new());
         };
-        match self.multiplexer.close(&facts(pane), &session.tab_name()) {
+        match self
+            .multiplexer
+            .close(session.id, &facts(pane), &session.tab_name())
+        {
             Ok(()) => Ran::Done(Vec::new()),
             Err(error) => Ran::Failed {
                 error,

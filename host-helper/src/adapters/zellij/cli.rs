@@ -5,7 +5,7 @@
 
 use std::{env, ffi::OsStr, fmt, path::PathBuf, thread, time::Duration};
 
-use claustre_protocol::request::PluginAddress;
+use claustre_protocol::{ids::SessionId, request::PluginAddress};
 use serde::Deserialize;
 
 use crate::adapters::process::{Finished, Invocation, ProcessError};
@@ -19,6 +19,8 @@ pub const OLDEST: Version = Version(0, 45, 1);
 
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 const TRIES: u32 = 3;
+/// Closing is tried again, and whatever else waits for the session waits for it.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(150);
 /// What would make the program think it runs inside a session of its own.
@@ -105,6 +107,22 @@ pub struct ListedPane {
     /// What runs in it.
     #[serde(default)]
     pub pane_command: Option<String>,
+    /// What it was opened with; none for a shell.
+    #[serde(default)]
+    pub terminal_command: Option<String>,
+}
+
+impl ListedPane {
+    /// May it be the pane of this session? Not if it was opened with the launcher of another one: a new server of the same name gives
+    /// the same numbers, and a session that is launched again on its branch the same name to its tab.
+    pub fn may_be_of(&self, session: SessionId) -> bool {
+        let launched = self
+            .terminal_command
+            .as_deref()
+            .and_then(|command| command.split_once(" session run "))
+            .and_then(|(_, rest)| rest.split_whitespace().next());
+        launched.is_none_or(|id| id == session.to_string())
+    }
 }
 
 /// The program and the environment that its calls get.
@@ -340,19 +358,38 @@ impl Zellij {
     /// Closes a tab.
     ///
     /// # Errors
-    /// The call failed.
+    /// The call failed, and the session is still there.
     pub fn close_tab(&self, session: &str, tab: u64) -> Result<(), ZellijError> {
-        self.action(session, ["close-tab-by-id", &tab.to_string()])
-            .map(drop)
+        self.close(session, &["close-tab-by-id", &tab.to_string()])
     }
 
     /// Closes a pane.
     ///
     /// # Errors
-    /// The call failed.
+    /// The call failed, and the session is still there.
     pub fn close_pane(&self, session: &str, pane: u32) -> Result<(), ZellijError> {
-        self.action(session, ["close-pane", "--pane-id", &terminal(pane)])
-            .map(drop)
+        self.close(session, &["close-pane", "--pane-id", &terminal(pane)])
+    }
+
+    /// The last tab takes the server with it, which then may not answer any more.
+    fn close(&self, session: &str, arguments: &[&str]) -> Result<(), ZellijError> {
+        let head = ["--session", session, "action"];
+        let invocation = self
+            .invocation(head.iter().chain(arguments))
+            .time_limit(CLOSE_LIMIT);
+        match Self::insist(&invocation) {
+            Ok(_) => Ok(()),
+            Err(_) if self.is_gone(session)? => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Is there no such session?
+    ///
+    /// # Errors
+    /// The call failed.
+    pub fn is_gone(&self, session: &str) -> Result<bool, ZellijError> {
+        Ok(!self.sessions()?.iter().any(|known| known == session))
     }
 
     /// Names a tab.
@@ -572,6 +609,25 @@ mod tests {
         assert_eq!(Zellij::insist(&shell).unwrap().stdout_text().trim(), "here");
         let other = Invocation::new("/bin/sh").args(["-c", "echo broken >&2; exit 1"]);
         assert!(Zellij::insist(&other).is_err());
+    }
+
+    #[test]
+    fn the_pane_of_another_session_is_not_taken_for_ours() {
+        let session = SessionId::new(uuid::Uuid::from_u128(7));
+        let other = SessionId::new(uuid::Uuid::from_u128(8));
+        let listed = |command: &str| -> ListedPane {
+            let pane = serde_json::json!({"id": 1, "is_plugin": false, "tab_id": 0, "terminal_command": command});
+            serde_json::from_value(pane).unwrap()
+        };
+        let launcher = listed(&format!("/opt/my bin/claustre session run {session}"));
+        assert!(launcher.may_be_of(session));
+        assert!(!launcher.may_be_of(other));
+        let shell = ListedPane {
+            terminal_command: None,
+            ..launcher
+        };
+        assert!(shell.may_be_of(session), "started by hand in a shell");
+        assert!(listed("vim notes").may_be_of(session));
     }
 
     #[test]

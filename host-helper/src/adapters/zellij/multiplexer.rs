@@ -113,8 +113,9 @@ pub trait Multiplexer: Send + Sync {
     fn adopt(&self, session: String, panes: Vec<(u32, String)>) -> Pending<'_, ()>;
     /// Shows the pane and gives it the focus.
     fn focus(&self, place: PanePlace) -> Pending<'_, ()>;
-    /// Closes the pane, and its tab if it carries this name (with or without a mark). One that is closed already is no error.
-    fn close(&self, place: PanePlace, name: String) -> Pending<'_, ()>;
+    /// Closes the pane that was opened for the session, and its tab if it carries this name (with or without a mark). One that is
+    /// closed already is no error.
+    fn close(&self, session: SessionId, place: PanePlace, name: String) -> Pending<'_, ()>;
     /// Names the tab of the pane.
     fn rename(&self, place: PanePlace, name: String) -> Pending<'_, ()>;
     /// Writes bytes into the pane, as if they were typed.
@@ -417,15 +418,23 @@ impl ZellijMultiplexer {
         }
     }
 
-    async fn close_pane(&self, place: PanePlace, name: String) -> Result<(), MultiplexerError> {
+    async fn close_pane(
+        &self,
+        of: SessionId,
+        place: PanePlace,
+        name: String,
+    ) -> Result<(), MultiplexerError> {
         // By the command line in any case: the tab may be the one in which the dashboard lies, which could not answer.
         let PanePlace { session, pane, .. } = place;
-        self.call(move |zellij| match zellij.tab_of(&session, pane)? {
-            None => Ok(()),
-            Some(listed) if listed.tab_name.contains(&name) && !listed.is_suppressed => {
+        self.call(move |zellij| match zellij.tab_of(&session, pane) {
+            Ok(None) => Ok(()),
+            Ok(Some(listed)) if !listed.may_be_of(of) => Ok(()),
+            Ok(Some(listed)) if listed.tab_name.contains(&name) && !listed.is_suppressed => {
                 zellij.close_tab(&session, listed.tab_id)
             }
-            Some(_) => zellij.close_pane(&session, pane),
+            Ok(Some(_)) => zellij.close_pane(&session, pane),
+            Err(_) if zellij.is_gone(&session)? => Ok(()),
+            Err(error) => Err(error),
         })
         .await
     }
@@ -477,8 +486,8 @@ impl Multiplexer for ZellijMultiplexer {
         })
     }
 
-    fn close(&self, place: PanePlace, name: String) -> Pending<'_, ()> {
-        Box::pin(self.close_pane(place, name))
+    fn close(&self, session: SessionId, place: PanePlace, name: String) -> Pending<'_, ()> {
+        Box::pin(self.close_pane(session, place, name))
     }
 
     fn rename(&self, place: PanePlace, name: String) -> Pending<'_, ()> {

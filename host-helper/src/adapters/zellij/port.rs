@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use claustre_protocol::link::ToPlugin;
+use claustre_protocol::{ids::SessionId, link::ToPlugin};
 use tokio::runtime::Handle;
 
 use super::{
@@ -68,8 +68,8 @@ impl Multiplexer for ZellijPort {
         self.wait(self.zellij.focus(place(pane)))
     }
 
-    fn close(&self, pane: &PaneFacts, name: &str) -> Result<(), PortError> {
-        self.wait(self.zellij.close(place(pane), name.to_owned()))
+    fn close(&self, session: SessionId, pane: &PaneFacts, name: &str) -> Result<(), PortError> {
+        self.wait(self.zellij.close(session, place(pane), name.to_owned()))
     }
 
     fn rename(&self, pane: &PaneFacts, name: &str) -> Result<(), PortError> {
