@@ -10,8 +10,8 @@ use super::{Context, error::CliError, task};
 
 /// Give a task to a session that is open.
 ///
-/// The session gets its prompt as the next message and goes on in the same worktree, on the same branch. It must have no task, or one
-/// that is done.
+/// The session gets its prompt as the next message and works on it in its worktree, on its branch. It must be idle and have no task:
+/// `claustre session new` opens such a session. What waits for review stays alone on its branch.
 #[derive(Debug, Args)]
 pub struct AssignArgs {
     /// The task.
@@ -22,8 +22,8 @@ pub struct AssignArgs {
 
 /// Give a session the next task of its project's queue: for scripts and hooks.
 ///
-/// Only autonomous tasks are given by themselves, the most urgent first, and none that waits for another. Where none waits, nothing
-/// happens.
+/// Only autonomous tasks are given by themselves, the most urgent first, and none that waits for another or has a branch of its own.
+/// Where none waits, nothing happens. The session must be as for `claustre assign`.
 #[derive(Debug, Args)]
 pub struct FeedNextArgs {
     /// The session.

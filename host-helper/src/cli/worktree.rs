@@ -66,14 +66,24 @@ pub fn run(context: &mut Context, command: WorktreeCommand) -> Result<(), CliErr
 fn sweep(context: &mut Context, args: &SweepArgs) -> Result<(), CliError> {
     let would: Swept = context.call(Request::WorktreeSweep(WorktreeSweep {
         days: args.days,
+        only: None,
         dry_run: true,
     }))?;
     let swept = if args.dry_run || would.expired.is_empty() {
         would
     } else {
-        if !context.ui.json {
+        if context.ui.json {
+            for one in &would.expired {
+                context.ui.say(&format!("{} {}", one.branch, one.reference));
+            }
+        } else {
             table(context.ui, &would.expired)?;
         }
+        let shown = would
+            .expired
+            .iter()
+            .map(|one| one.reference.clone())
+            .collect();
         let question = format!(
             "Let go of {} for good? Work that is on no branch is lost with it.",
             number(&would.expired)
@@ -81,6 +91,8 @@ fn sweep(context: &mut Context, args: &SweepArgs) -> Result<(), CliError> {
         context.ui.confirm(args.yes, &question)?;
         context.call(Request::WorktreeSweep(WorktreeSweep {
             days: Some(would.days),
+            // What comes of age while the question stands was not asked about.
+            only: Some(shown),
             dry_run: false,
         }))?
     };
@@ -98,12 +110,14 @@ fn sweep(context: &mut Context, args: &SweepArgs) -> Result<(), CliError> {
             .ui
             .say(&format!("let go of {}", number(&swept.expired)));
     }
-    match swept.failed.first() {
-        Some(first) => Err(CliError::failed(
-            &format!("sweeping: {} stay", swept.failed.len()),
-            first,
-        )),
-        None => Ok(()),
+    if swept.failed.is_empty() {
+        Ok(())
+    } else {
+        Err(CliError::failed(
+            "sweeping",
+            format!("some stay: {}", swept.failed.join("; ")),
+        )
+        .with_hint("mend what is said there and sweep again"))
     }
 }
 

@@ -160,6 +160,8 @@ impl Dashboards {
             live_due = None;
             live.mark_unchanged();
             if self.links.all().is_empty() {
+                // Who comes next gets the whole, and this list is not what they were told.
+                told_inbox = None;
                 continue;
             }
             changed.sort_unstable();

@@ -115,12 +115,15 @@ fn look_at_store(paths: &Paths) -> Result<Finding, StoreError> {
     let detail = format!(
         "{} events in an unbroken chain, {}",
         chain.events,
-        size(length(path))
+        size(reader.size()?)
     );
     Ok(if journal > JOURNAL_LARGE {
         Finding::warn(
             check,
-            format!("{detail}, {} of it not folded in yet", size(journal)),
+            format!(
+                "{detail}; its write-ahead log has grown to {}",
+                size(journal)
+            ),
             "claustre daemon restart",
         )
     } else {

@@ -152,10 +152,8 @@ impl Effects {
             since: self.engine.host.now(),
             detail: "it does not take what is typed: look at its pane, or restart it".into(),
         })];
-        if let Some(opened) = session.opened.as_deref() {
-            let text = format!("a message was typed and not taken; the screen:\n{screen}");
-            commands.extend(tail_note(session.id, opened, "pane", &text));
-        }
+        let text = format!("a message was typed and not taken; the screen:\n{screen}");
+        commands.extend(tail_note(session.id, session.about(), "pane", &text));
         let told = self.engine.order_blocking(Order {
             commands,
             actor: "engine".into(),

@@ -6,7 +6,11 @@ use claustre_domain::{
     event::SessionOpened,
     session::Session,
 };
-use claustre_protocol::{ids::SessionId, rpc::Fault, time::Timestamp};
+use claustre_protocol::{
+    ids::{SessionId, TaskId},
+    rpc::Fault,
+    time::Timestamp,
+};
 use tokio::sync::oneshot;
 
 use super::{
@@ -38,7 +42,10 @@ impl Effects {
                     error,
                     mut commands,
                 } => {
-                    commands.splice(0..0, tail_note(session.id, opened, "setup", &failure.tail));
+                    commands.splice(
+                        0..0,
+                        tail_note(session.id, opened.task, "setup", &failure.tail),
+                    );
                     Ran::Failed { error, commands }
                 }
                 other => other,
@@ -195,7 +202,7 @@ impl Effects {
                 }
                 Err(failure) => {
                     let text = format!("{}\n{}", failure.error.message, failure.tail);
-                    tail_note(session.id, opened, "teardown", &text)
+                    tail_note(session.id, session.about(), "teardown", &text)
                 }
             };
             let removed = self.workspace.remove(
@@ -217,7 +224,7 @@ impl Effects {
             // The worktree simply stays: nothing is lost, and the timeline says why.
             Err(error) => {
                 let note = Command::Task(claustre_domain::command::TaskCommand::Note {
-                    task: opened.task,
+                    task: session.about(),
                     session: Some(session.id),
                     source: "worktree".into(),
                     level: claustre_protocol::status::LogLevel::Warn,
@@ -250,7 +257,7 @@ impl Effects {
 /// The end of a script's output, for the timeline.
 pub(super) fn tail_note(
     session: SessionId,
-    opened: &SessionOpened,
+    task: Option<TaskId>,
     script: &str,
     tail: &str,
 ) -> Vec<Command> {
@@ -258,7 +265,7 @@ pub(super) fn tail_note(
         return Vec::new();
     }
     vec![Command::Task(claustre_domain::command::TaskCommand::Note {
-        task: opened.task,
+        task,
         session: Some(session),
         source: script.into(),
         level: claustre_protocol::status::LogLevel::Error,

@@ -194,7 +194,7 @@ impl Reader {
         self.rows(
             "reading the snapshots",
             "SELECT sessions.id, sessions.project, sessions.branch, sessions.snapshot,
-                 coalesce(sessions.task, json_extract(sessions.state, '$.opened.task')),
+                 coalesce(json_extract(sessions.state, '$.last_task[0]'), json_extract(sessions.state, '$.opened.task')),
                  (SELECT wall_ms FROM events WHERE event_type = 'worktree_removed' AND subject = sessions.id
                   ORDER BY local_id DESC LIMIT 1) AS at
              FROM sessions WHERE snapshot IS NOT NULL AND project IS NOT NULL ORDER BY at DESC, sessions.id",

@@ -89,6 +89,20 @@ impl Reader {
         Ok(found.flatten().unwrap_or(0))
     }
 
+    /// How large the store is, in bytes, with what still stands in its write-ahead log.
+    ///
+    /// # Errors
+    /// SQLite refuses.
+    pub fn size(&self) -> Result<u64, StoreError> {
+        let pages: Option<i64> = self.one(
+            "reading the store's size",
+            "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(pages.map_or(0, i64::unsigned_abs))
+    }
+
     /// All projects that are not removed, by name.
     ///
     /// # Errors

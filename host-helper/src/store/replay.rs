@@ -19,7 +19,7 @@ const REPAIR_PAGES: i64 = -96_000;
 const COMPARING: &str = "comparing the projections";
 
 /// Raised when a change of the domain makes older projections stale: the next start then rebuilds them.
-pub(super) const FOLD_VERSION: &str = "1";
+pub(super) const FOLD_VERSION: &str = "2";
 
 /// What to do with differences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -54,11 +54,13 @@ pub struct SnapshotShown {
 }
 
 /// Parameters of `worktree.sweep`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WorktreeSweep {
     /// Only what has been kept for so many days; absent = as configured.
     pub days: Option<u32>,
+    /// Only these, by the name of the git ref; absent = all that were kept so long.
+    pub only: Option<Vec<String>>,
     /// Only say what would go?
     pub dry_run: bool,
 }

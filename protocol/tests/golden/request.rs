@@ -165,6 +165,7 @@ fn requests() -> Vec<Request> {
         Request::WorktreeRestore(named()),
         Request::WorktreeSweep(WorktreeSweep {
             days: Some(30),
+            only: Some(vec!["refs/claustre/trash/1".into()]),
             dry_run: true,
         }),
         Request::PluginLink(PluginLink {

@@ -259,13 +259,6 @@ fn line(event: &Event) -> Option<Line> {
             LogLevel::Info,
             format!("worktree restored: {path}"),
         ),
-        Event::SnapshotExpired { session, snapshot } => session_line(
-            &None,
-            session,
-            "worktree",
-            LogLevel::Info,
-            format!("what was kept of it was let go: {snapshot}"),
-        ),
         // Projects have their history; the rest is shown where it stands.
         Event::ProjectAdded(_)
         | Event::ProjectEdited(_)
@@ -276,6 +269,7 @@ fn line(event: &Event) -> Option<Line> {
         | Event::SessionPaneOpened { .. }
         | Event::SessionClientStarted { .. }
         | Event::SessionIdentified { .. }
+        | Event::SnapshotExpired { .. }
         | Event::UsageRecorded { .. } => None,
     }
 }

@@ -65,6 +65,9 @@ pub struct Session {
     pub created_at: Option<Timestamp>,
     /// The task it works on.
     pub task: Register<Option<TaskId>>,
+    /// The task that it worked on last, or does.
+    #[serde(default)]
+    pub last_task: Register<TaskId>,
     /// Its worktree, its branch, and the base and commit that started from.
     pub worktree: Register<Worktree>,
     /// Its worktree was removed; the snapshot that keeps its work.
@@ -117,6 +120,7 @@ impl Session {
             machine: None,
             created_at: None,
             task: Register::default(),
+            last_task: Register::default(),
             worktree: Register::default(),
             removed: Register::default(),
             pane: Register::default(),
@@ -168,6 +172,12 @@ impl Session {
             },
             |worktree| worktree.branch.clone(),
         )
+    }
+
+    /// The task that its worktree is about: the last that it worked on, also after that has ended.
+    pub fn about(&self) -> Option<TaskId> {
+        let ordered = || self.opened.as_ref().and_then(|opened| opened.task);
+        self.last_task.get().copied().or_else(ordered)
     }
 
     /// The name of its tab.
@@ -314,7 +324,10 @@ impl Session {
                 self.queued.close(*message);
             }
             // The edit numbers of assignments count within a task; a session goes from one task to another.
-            Event::TaskAssigned { task, .. } => self.task.write(Some(*task), stamp),
+            Event::TaskAssigned { task, .. } => {
+                self.task.write(Some(*task), stamp);
+                self.last_task.write(*task, stamp);
+            }
             Event::AssignmentEnded { .. } => self.task.write(None, stamp),
             Event::UsageRecorded { task, totals, .. } => self
                 .usage

@@ -44,6 +44,16 @@ pub(super) fn decide(
         )
         .hint("launch it in a session of its own: claustre task launch"));
     }
+    if let Some(branch) = other_branch(&known, &session) {
+        return Err(Rejection::refused(
+            verb,
+            format!(
+                "its work belongs on the branch {branch}, and the session {} is on another",
+                session.tab_name()
+            ),
+        )
+        .hint("launch it in a session of its own: claustre task launch"));
+    }
 
     let base = session
         .worktree
@@ -71,14 +81,27 @@ pub(super) fn decide(
     Ok(events)
 }
 
-/// The first of these tasks that a session may begin by itself: an autonomous one in the queue that waits for nothing.
-pub fn next_for_itself(world: &dyn World, queue: impl IntoIterator<Item = Task>) -> Option<Task> {
+/// The first of these tasks that the session may begin by itself: an autonomous one in the queue that waits for nothing, and has
+/// no branch of its own.
+pub fn next_for_itself(
+    world: &dyn World,
+    session: &Session,
+    queue: impl IntoIterator<Item = Task>,
+) -> Option<Task> {
     queue.into_iter().find(|task| {
         task.exists()
             && task.status_now() == TaskStatus::Pending
             && task.mode.value() == Mode::Autonomous
+            && other_branch(task, session).is_none()
             && unmet_dependencies(world, task).is_empty()
     })
+}
+
+/// The branch that the task was given or was begun on, where the session is on another.
+fn other_branch(task: &Task, session: &Session) -> Option<String> {
+    task.branch
+        .value()
+        .filter(|branch| *branch != session.branch())
 }
 
 /// The finished task that the session leaves, if it had one.
@@ -117,6 +140,12 @@ fn free_for_more(
             ),
         )
         .hint("finish that one first, or launch this one in a session of its own: claustre task launch")),
+        // What it says until then would count for the new task.
+        _ if !session.takes_prompts() => Err(Rejection::refused(
+            verb,
+            format!("the session {name} is in the middle of something"),
+        )
+        .hint("wait until it is idle, or answer what it asks")),
         before => Ok(before),
     }
 }

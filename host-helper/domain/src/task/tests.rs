@@ -17,6 +17,7 @@ use crate::{
     event::{Event, NewSubtask},
     projection::inbox,
     rejection::RejectionKind,
+    session::Session,
     support::{MemoryWorld, edit_of, new_session, new_task},
 };
 
@@ -497,8 +498,21 @@ fn a_session_that_is_free_goes_on_with_the_next_task() {
         "{refused}"
     );
 
-    board.session_is(ClaudeStatus::Idle);
     board.go(TaskCommand::ReportPushed { task: first });
+    board.session_is(ClaudeStatus::Working);
+    let in_its_turn = assign(&mut board, second);
+    let refused = board.refused(in_its_turn);
+    assert!(refused.contains("in the middle of something"), "{refused}");
+    board.session_is(ClaudeStatus::Idle);
+    let elsewhere = TaskId::new(board.world.mint());
+    board.go(TaskCommand::Create(Box::new(CreateTask {
+        branch: Some("feature/x".into()),
+        ..new_task(elsewhere, board.project, "On its own branch")
+    })));
+    let order = assign(&mut board, elsewhere);
+    let refused = board.refused(order);
+    assert!(refused.contains("on the branch feature/x"), "{refused}");
+
     let order = assign(&mut board, second);
     board.go(order);
     assert_eq!(board.world.status(second), S::Working);
@@ -523,6 +537,7 @@ fn a_session_that_is_free_goes_on_with_the_next_task() {
     board.report(SessionCommand::Close { session });
     assert_eq!(board.world.status(first), S::Done);
     assert_eq!(board.world.status(second), S::Interrupted);
+    assert_eq!(board.world.session_now(session).about(), Some(second));
 }
 
 #[test]
@@ -572,6 +587,14 @@ fn a_task_is_assigned_only_where_it_can_be_worked_on() {
         launcher_pid: 19,
         resumed: false,
     });
+    board.report(SessionCommand::ReportStatus {
+        session: elsewhere,
+        status: ClaudeStatus::Idle,
+        reason: None,
+        source: Source::Hook,
+        since: board.world.now,
+        detail: String::new(),
+    });
     check(&mut board, third, elsewhere, "works on another repository");
 
     // What waits for review stays alone on its branch.
@@ -601,7 +624,8 @@ fn a_session_takes_by_itself_only_an_autonomous_task_that_waits_for_nothing() {
     let free = board.another("Write it down", Vec::new());
     let queue = |board: &Board, ids: &[TaskId]| -> Option<TaskId> {
         let tasks: Vec<Task> = ids.iter().map(|id| board.world.task_now(*id)).collect();
-        next_for_itself(&board.world, tasks).map(|task| task.id)
+        let session = Session::new(board.session);
+        next_for_itself(&board.world, &session, tasks).map(|task| task.id)
     };
     assert_eq!(queue(&board, &[first, waits, draft]), None);
     assert_eq!(queue(&board, &[first, waits, draft, free]), Some(free));

@@ -18,11 +18,8 @@ pub fn decide(world: &dyn World, command: &WorktreeCommand) -> Result<Vec<Event>
             let known = world.session(*session).ok_or_else(|| {
                 Rejection::not_found("noting a removal", "there is no such session")
             })?;
-            // The assignment may have ended before the worktree went; the order still says whose it was.
-            let task = known
-                .task
-                .value()
-                .or_else(|| known.opened.as_ref().and_then(|opened| opened.task));
+            // The assignment may have ended before the worktree went.
+            let task = known.about();
             let mut events = vec![Event::WorktreeRemoved {
                 session: *session,
                 project: known.project().unwrap_or(ProjectId::new(uuid::Uuid::nil())),
@@ -59,11 +56,21 @@ pub fn decide(world: &dyn World, command: &WorktreeCommand) -> Result<Vec<Event>
         WorktreeCommand::ReportExpired { session, snapshot } => Ok(world
             .session(*session)
             .filter(|known| known.removed.value().as_ref() == Some(snapshot))
-            .map(|_| Event::SnapshotExpired {
-                session: *session,
-                snapshot: snapshot.clone(),
+            .map(|known| {
+                vec![
+                    Event::SnapshotExpired {
+                        session: *session,
+                        snapshot: snapshot.clone(),
+                    },
+                    Event::TaskNoted {
+                        task: known.about(),
+                        session: Some(*session),
+                        source: "snapshot".into(),
+                        level: LogLevel::Info,
+                        text: format!("{snapshot} was kept long enough and is let go"),
+                    },
+                ]
             })
-            .into_iter()
-            .collect()),
+            .unwrap_or_default()),
     }
 }

@@ -33,6 +33,7 @@ impl Api {
         let doing = "feeding the session its next task";
         let session = self.find_session(doing, named).await?;
         let project = session.project().ok_or_else(gone)?;
+        let asking = session.clone();
         let next = self
             .engine
             .read(move |reader| {
@@ -47,7 +48,7 @@ impl Api {
                     status: Some(TaskStatus::Pending),
                     ..TaskFilter::default()
                 })?;
-                Ok(next_for_itself(reader, queue).map(|task: task::Task| task.id))
+                Ok(next_for_itself(reader, &asking, queue).map(|task: task::Task| task.id))
             })
             .await?;
         match next {

@@ -73,13 +73,20 @@ impl Api {
             ..Swept::default()
         };
         for snapshot in kept {
-            if snapshot.at.millis() > until {
+            let is_wanted = sweep
+                .only
+                .as_ref()
+                .is_none_or(|only| only.contains(&snapshot.snapshot));
+            if snapshot.at.millis() > until || !is_wanted {
                 continue;
             }
             if !sweep.dry_run
                 && let Err(fault) = self.let_go(&snapshot, actor).await
             {
-                swept.failed.push(fault.message);
+                swept.failed.push(match fault.hint() {
+                    Some(hint) => format!("{} ({hint})", fault.message),
+                    None => fault.message,
+                });
                 continue;
             }
             swept.expired.push(shown(snapshot));
@@ -98,10 +105,14 @@ impl Api {
             )
         })?;
         let workspace = self.workspace.clone();
-        tokio::task::spawn_blocking(move || workspace.forget(&repository, &reference))
-            .await
-            .map_err(|error| Fault::new(FaultCode::Internal, format!("{doing}: {error}"), None))?
-            .map_err(port_fault)?;
+        // With a repository that is gone its snapshots are.
+        tokio::task::spawn_blocking(move || match repository.is_dir() {
+            true => workspace.forget(&repository, &reference),
+            false => Ok(()),
+        })
+        .await
+        .map_err(|error| Fault::new(FaultCode::Internal, format!("{doing}: {error}"), None))?
+        .map_err(port_fault)?;
         let command = Command::Worktree(WorktreeCommand::ReportExpired {
             session: snapshot.session,
             snapshot: snapshot.snapshot.clone(),
