@@ -5,9 +5,9 @@
 
 use std::{env, ffi::OsStr, fmt, path::PathBuf, thread, time::Duration};
 
-use claustre_protocol::{ids::SessionId, request::PluginAddress};
-use serde::Deserialize;
+use claustre_protocol::request::PluginAddress;
 
+use super::{directories::Directories, listed::ListedPane};
 use crate::adapters::process::{Finished, Invocation, ProcessError};
 
 /// The name by which `claustre setup` makes the plugin known.
@@ -83,45 +83,6 @@ impl Version {
             .map(str::parse);
         let mut next = || numbers.next().and_then(Result::ok);
         Some(Self(next()?, next()?, next().unwrap_or(0)))
-    }
-}
-
-/// A pane as Zellij lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct ListedPane {
-    /// Its number; terminals and plugins count apart.
-    pub id: u32,
-    /// Does a plugin run in it?
-    pub is_plugin: bool,
-    /// Is it off the screen, in no tab of its own?
-    #[serde(default)]
-    pub is_suppressed: bool,
-    /// Did its program end?
-    #[serde(default)]
-    pub exited: bool,
-    /// Its tab; given anew after a tab was closed.
-    pub tab_id: u64,
-    /// The tab's name.
-    #[serde(default)]
-    pub tab_name: String,
-    /// What runs in it.
-    #[serde(default)]
-    pub pane_command: Option<String>,
-    /// What it was opened with; none for a shell.
-    #[serde(default)]
-    pub terminal_command: Option<String>,
-}
-
-impl ListedPane {
-    /// May it be the pane of this session? Not if it was opened with the launcher of another one: a new server of the same name gives
-    /// the same numbers, and a session that is launched again on its branch the same name to its tab.
-    pub fn may_be_of(&self, session: SessionId) -> bool {
-        let launched = self
-            .terminal_command
-            .as_deref()
-            .and_then(|command| command.split_once(" session run "))
-            .and_then(|(_, rest)| rest.split_whitespace().next());
-        launched.is_none_or(|id| id == session.to_string())
     }
 }
 
@@ -527,43 +488,6 @@ impl Zellij {
     }
 }
 
-/// Where Zellij looks for its configuration and keeps its permissions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Directories {
-    /// Holds `config.kdl` and `layouts/`.
-    pub config: PathBuf,
-    /// The configuration itself.
-    pub config_file: PathBuf,
-    /// Holds `permissions.kdl`.
-    pub cache: PathBuf,
-}
-
-impl Directories {
-    fn parse(said: &str) -> Option<Self> {
-        let find = |key: &str| {
-            let line = said
-                .lines()
-                .find_map(|line| line.trim().strip_prefix(key))?;
-            let path = line.trim().trim_matches('"');
-            path.starts_with('/').then(|| PathBuf::from(path))
-        };
-        // A Zellij that was never configured names the places it would look in, its first choice first.
-        let config = find("[CONFIG DIR]:").or_else(|| {
-            said.lines()
-                .skip_while(|line| !line.starts_with("[CONFIG DIR]:"))
-                .map(|line| line.trim().trim_matches('"'))
-                .find(|line| line.starts_with('/'))
-                .map(PathBuf::from)
-        })?;
-        Some(Self {
-            config_file: find("[LOOKING FOR CONFIG FILE FROM]:")
-                .unwrap_or_else(|| config.join("config.kdl")),
-            config,
-            cache: find("[CACHE DIR]:")?,
-        })
-    }
-}
-
 fn terminal(pane: u32) -> String {
     format!("terminal_{pane}")
 }
@@ -612,47 +536,9 @@ mod tests {
     }
 
     #[test]
-    fn the_pane_of_another_session_is_not_taken_for_ours() {
-        let session = SessionId::new(uuid::Uuid::from_u128(7));
-        let other = SessionId::new(uuid::Uuid::from_u128(8));
-        let listed = |command: &str| -> ListedPane {
-            let pane = serde_json::json!({"id": 1, "is_plugin": false, "tab_id": 0, "terminal_command": command});
-            serde_json::from_value(pane).unwrap()
-        };
-        let launcher = listed(&format!("/opt/my bin/claustre session run {session}"));
-        assert!(launcher.may_be_of(session));
-        assert!(!launcher.may_be_of(other));
-        let shell = ListedPane {
-            terminal_command: None,
-            ..launcher
-        };
-        assert!(shell.may_be_of(session), "started by hand in a shell");
-        assert!(listed("vim notes").may_be_of(session));
-    }
-
-    #[test]
     fn only_running_sessions_are_listed() {
         let listed = "work [Created 2h 3m ago] \nold [Created 1day ago] (EXITED - attach to resurrect)\nmy own [Created 1s ago] (current)\n";
         assert_eq!(running_sessions(listed), ["work", "my own"]);
-    }
-
-    #[test]
-    fn the_directories_are_read_from_setup_check() {
-        let said = "[Version]: \"0.45.1\"\n[CONFIG DIR]: \"/h/.config/zellij\"\n[LOOKING FOR CONFIG FILE FROM]: \"/h/.config/zellij/config.kdl\"\n\
-                    [CACHE DIR]: /h/.cache/zellij\n";
-        let directories = Directories::parse(said).unwrap();
-        assert_eq!(
-            directories.config_file,
-            PathBuf::from("/h/.config/zellij/config.kdl")
-        );
-        assert_eq!(directories.cache, PathBuf::from("/h/.cache/zellij"));
-        assert_eq!(Directories::parse("[CONFIG DIR]: Not Found\n"), None);
-        let unconfigured = "[Version]: \"0.45.1\"\n[CONFIG DIR]: Not Found\n On your system zellij looks in the following config directories by default:\n \
-                            \"/h/.config/zellij\"\n \"/etc/zellij\"\n[CONFIG FILE]: Not Found\n[CACHE DIR]: /h/.cache/zellij\n";
-        assert_eq!(
-            Directories::parse(unconfigured).map(|found| found.config_file),
-            Some(PathBuf::from("/h/.config/zellij/config.kdl"))
-        );
     }
 
     #[test]

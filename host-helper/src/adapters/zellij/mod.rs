@@ -10,10 +10,12 @@
 //! | [`layout`] | the layouts that this program carries |
 
 pub mod cli;
+pub mod directories;
 pub mod election;
 pub mod feed;
 pub mod layout;
 pub mod link;
+pub mod listed;
 pub mod multiplexer;
 pub mod port;
 

@@ -16,6 +16,7 @@ use super::{
     cli::{Zellij, ZellijError},
     layout,
     link::{LinkError, LinkHandle, LinkKey, Links},
+    listed::ListedPane,
 };
 
 /// The session that is made where Zellij does not run.
@@ -336,7 +337,7 @@ impl ZellijMultiplexer {
         &self,
         session: &str,
         open: &OpenSession,
-    ) -> Result<Option<super::cli::ListedPane>, MultiplexerError> {
+    ) -> Result<Option<ListedPane>, MultiplexerError> {
         let id = open.session.to_string();
         let mut listed = None;
         for _ in 0..LOOKS_FOR_OPENED {
@@ -444,7 +445,7 @@ impl ZellijMultiplexer {
         self.call(move |zellij| match zellij.tab_of(&session, pane)? {
             // Without a tab of its own there is nothing to name.
             None
-            | Some(super::cli::ListedPane {
+            | Some(ListedPane {
                 is_suppressed: true,
                 ..
             }) => Ok(()),
