@@ -121,6 +121,17 @@ fn what_was_kept_is_let_go_only_after_its_days_and_a_yes() {
     assert_eq!(machine.json(&["worktree", "list"]), json!([]));
     machine.refused(&["worktree", "restore", &text(&kept[0]["name"])]);
     machine.is_clean_everywhere(&shop);
+
+    // With a repository that is gone, what it kept is.
+    let task = machine.launched("shop", "Sort the shelves");
+    machine.wait_task(&task, "in_review");
+    machine.claustre(&["task", "kill", &task, "--yes"]);
+    let kept = machine.wait_json("the snapshot", &["worktree", "list"], |kept| {
+        kept[0]["reference"].is_string()
+    });
+    std::fs::rename(&shop, shop.with_file_name("elsewhere")).unwrap();
+    let swept = machine.json(&[&all[..], &["--yes"]].concat());
+    assert_eq!((&swept["expired"], &swept["failed"]), (&kept, &json!([])));
     machine.replay_agrees();
 }
 

@@ -536,6 +536,29 @@ mod tests {
     }
 
     #[test]
+    fn a_tab_that_took_its_server_with_it_is_closed() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("zellij");
+        let zellij = |listed: &str| {
+            let script = format!(
+                "#!/bin/sh\ncase \"$1\" in list-sessions) {listed} ;; *) echo lost >&2; exit 1 ;; esac\n"
+            );
+            // By another process: a program that this one has open for writing cannot be started.
+            let write = "printf %s \"$1\" > zellij && chmod 755 zellij";
+            Invocation::new("/bin/sh")
+                .args(["-c", write, "sh", &script])
+                .cwd(directory.path())
+                .run()
+                .unwrap();
+            Zellij::at(&program)
+        };
+        let gone = zellij("echo 'No active zellij sessions found.' >&2; exit 1");
+        assert!(gone.close_tab("desk", 0).is_ok());
+        let there = zellij("echo 'desk [Created 1s ago]'");
+        assert!(there.close_tab("desk", 0).is_err());
+    }
+
+    #[test]
     fn only_running_sessions_are_listed() {
         let listed = "work [Created 2h 3m ago] \nold [Created 1day ago] (EXITED - attach to resurrect)\nmy own [Created 1s ago] (current)\n";
         assert_eq!(running_sessions(listed), ["work", "my own"]);
