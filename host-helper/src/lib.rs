@@ -13,6 +13,7 @@ pub mod engine;
 pub mod fast;
 pub mod ids;
 pub mod launcher;
+pub mod lenient_json;
 pub mod paths;
 pub mod plugin_wasm;
 pub mod ports;

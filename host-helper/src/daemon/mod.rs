@@ -34,6 +34,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::{
     links::{Dashboards, Wanted},
     lock::DaemonLock,
+    spool::{Daemon, Spool},
     tokens::Tokens,
 };
 use crate::{
@@ -231,7 +232,15 @@ async fn serve(
         hand_in(&reports, Input::Know(Box::new(session)));
     }
     let tokens = Arc::new(Tokens::new(paths.clone()));
-    spool::drain(&paths.spool(), &engine, &tokens, &reports).await;
+    let spool = Spool::new(
+        paths.spool(),
+        Daemon {
+            engine: engine.clone(),
+            tokens: tokens.clone(),
+            inputs: reports.clone(),
+        },
+    );
+    spool.drain_at_start().await;
     engine
         .order(Order {
             commands,
@@ -286,13 +295,7 @@ async fn serve(
             stop.clone(),
         ));
     }
-    tasks.spawn(spool::watch(
-        paths.clone(),
-        engine.clone(),
-        tokens.clone(),
-        reports.clone(),
-        stop.clone(),
-    ));
+    tasks.spawn(spool.watch(stop.clone()));
 
     // Front ends.
     let minting = tokens.clone();
@@ -354,7 +357,7 @@ async fn serve(
     tasks.spawn(async move { drawing.draw_changes(drawing_stop).await });
     tasks.spawn(dashboards.answer(link_events, stop.clone()));
     let checking = (engine.clone(), tokens.clone());
-    let is_token: Arc<dyn Fn(_, &str) -> bool + Send + Sync> =
+    let is_token: crate::server::IsToken =
         Arc::new(move |session, token: &str| checking.1.check(&checking.0, session, token));
     let agents = Arc::new(Agents {
         api: api.clone(),

@@ -9,7 +9,7 @@ use std::{
     sync::PoisonError,
 };
 
-use claustre_protocol::ids::SessionId;
+use claustre_protocol::{ids::SessionId, rpc::Fault};
 use sha2::{Digest, Sha256};
 
 use super::lock::private_directory;
@@ -80,26 +80,34 @@ impl Tokens {
     }
 
     /// Is this the session's token?
-    pub fn check(&self, engine: &Engine, session: SessionId, token: &str) -> bool {
+    ///
+    /// # Errors
+    /// The store cannot be read: nothing is known of the token then.
+    pub fn check(&self, engine: &Engine, session: SessionId, token: &str) -> Result<bool, Fault> {
         let known = self
             .hashes
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .get(&session)
             .cloned();
-        let wanted = known.or_else(|| {
-            let found = engine
-                .read_blocking(|reader| reader.session(session))
-                .ok()??;
-            let hash = found.opened?.token_hash;
-            self.hashes
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(session, hash.clone());
-            Some(hash)
-        });
+        let wanted = match known {
+            Some(hash) => Some(hash),
+            None => {
+                let found = engine.read_blocking(|reader| reader.session(session))?;
+                let hash = found
+                    .and_then(|session| session.opened)
+                    .map(|opened| opened.token_hash);
+                if let Some(hash) = &hash {
+                    self.hashes
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(session, hash.clone());
+                }
+                hash
+            }
+        };
         // Hashes of secrets: how long their comparison takes tells nothing of the secret.
-        wanted.is_some_and(|wanted| wanted == hash(token))
+        Ok(wanted.is_some_and(|wanted| wanted == hash(token)))
     }
 }
 

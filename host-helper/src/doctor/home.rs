@@ -163,6 +163,17 @@ pub(super) fn waiting_reports(directory: &Path) -> usize {
 
 pub(super) fn spool(directory: &Path) -> Finding {
     let check = "spool";
+    let unread = waiting_reports(&directory.join("bad"));
+    if unread > 0 {
+        return Finding::warn(
+            check,
+            format!(
+                "{unread} reports in {} could not be read or stored",
+                directory.join("bad").display()
+            ),
+            "the next start of the daemon tries them again; its log says why: claustre daemon restart",
+        );
+    }
     match waiting_reports(directory) {
         0 => Finding::ok(check, "empty"),
         waiting @ 1..SPOOL_MANY => {

@@ -317,24 +317,28 @@ fn send(engine: &Engine, commands: Vec<Command>, actor: &str) {
     }
 }
 
-/// Hands a report in and waits until it is durable.
+/// Hands a report in at once; the future waits until it is durable.
 ///
 /// # Errors
 /// The store failed, too many reports wait, or the thread has ended.
-pub async fn report(inputs: &mpsc::SyncSender<Input>, report: Report) -> Result<Reported, Fault> {
+pub fn report(
+    inputs: &mpsc::SyncSender<Input>,
+    report: Report,
+) -> impl Future<Output = Result<Reported, Fault>> + use<> {
     let (reply, answer) = oneshot::channel();
-    let busy = || {
-        Fault::new(
-            claustre_protocol::rpc::FaultCode::Busy,
-            "taking a report: too many are waiting",
-            Some("it was kept in the spool and is read later".into()),
-        )
-    };
-    inputs
-        .try_send(Input::Report {
-            report: Box::new(report),
-            reply,
-        })
-        .map_err(|_| busy())?;
-    answer.await.map_err(|_| busy())?
+    let handed_in = inputs.try_send(Input::Report {
+        report: Box::new(report),
+        reply,
+    });
+    async move {
+        let busy = || {
+            Fault::new(
+                claustre_protocol::rpc::FaultCode::Busy,
+                "taking a report: too many are waiting",
+                Some("it was kept in the spool and is read later".into()),
+            )
+        };
+        handed_in.map_err(|_| busy())?;
+        answer.await.map_err(|_| busy())?
+    }
 }

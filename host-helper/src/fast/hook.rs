@@ -9,17 +9,17 @@ use std::{
 };
 
 use serde::Deserialize;
-use serde_json::json;
 
 use super::{
     parent::Callers,
     print, read_limited,
-    report::{Delivery, Patience, Reporter},
+    report::{Delivery, Line, Patience, Reporter},
 };
+use crate::lenient_json::{names_of_hook, without_lone_surrogates};
 
 /// Longest input that is passed on whole, in bytes.
 const LIMIT: usize = 4 * 1024 * 1024;
-/// Longest text that is passed on where the input is not JSON, in bytes.
+/// How much of an input that is too long or no JSON is searched for its names, in bytes.
 const BROKEN_LIMIT: usize = 256 * 1024;
 /// How long a waiting permission looks for a daemon that went away, before it is left to the dialog.
 const RECONNECT: Duration = Duration::from_secs(60);
@@ -58,7 +58,7 @@ fn report(reporter: &Reporter, input: &[u8], cut: bool) {
 }
 
 /// Waits for a person's answer; a daemon that restarts meanwhile is found again.
-fn ask(reporter: &Reporter, line: &[u8]) -> Delivery {
+fn ask(reporter: &Reporter, line: &Line) -> Delivery {
     let callers = Callers::find();
     let patience = Patience::WhileWaitedFor(&callers);
     let mut lost: Option<Instant> = None;
@@ -80,53 +80,26 @@ fn ask(reporter: &Reporter, line: &[u8]) -> Delivery {
 
 /// The input as JSON on one line, and whether it asks for a permission.
 fn embed(input: &[u8], cut: bool) -> (String, bool) {
-    if !cut
-        && let Ok(text) = str::from_utf8(input)
-        && let Ok(peek) = serde_json::from_str::<Peek<'_>>(text)
-    {
-        let asks = peek.hook_event_name.as_deref() == Some("PermissionRequest");
-        let text = text.trim();
-        // In JSON a line break can only stand between two words, never in a text.
-        let line = if text.contains(['\n', '\r']) {
-            text.replace(['\n', '\r'], " ")
-        } else {
-            text.to_owned()
-        };
-        return (line, asks);
+    if !cut && let Ok(text) = str::from_utf8(input) {
+        let text = without_lone_surrogates(text);
+        if let Ok(peek) = serde_json::from_str::<Peek<'_>>(&text) {
+            let asks = peek.hook_event_name.as_deref() == Some("PermissionRequest");
+            let text = text.trim();
+            // In JSON a line break can only stand between two words, never in a text.
+            let line = if text.contains(['\n', '\r']) {
+                text.replace(['\n', '\r'], " ")
+            } else {
+                text.to_owned()
+            };
+            return (line, asks);
+        }
     }
+    // Too long to pass on, or no JSON; but what happened must be known: a tool that read a film has ended all the same.
     let start = input
         .get(..input.len().min(BROKEN_LIMIT))
         .unwrap_or_default();
     let start = String::from_utf8_lossy(start);
-    if cut {
-        // Too long to pass on, but what happened must be known: a tool that read a film has ended all the same.
-        let mut data = serde_json::Map::new();
-        for name in [
-            "hook_event_name",
-            "session_id",
-            "transcript_path",
-            "cwd",
-            "tool_name",
-            "tool_use_id",
-        ] {
-            if let Some(value) = text_of(&start, name) {
-                data.insert(name.to_owned(), value);
-            }
-        }
-        data.insert("claustre_cut".to_owned(), json!(true));
-        return (serde_json::Value::Object(data).to_string(), false);
-    }
-    (json!(start).to_string(), false)
-}
-
-/// The text value behind the first `"name":` of a JSON text that may be cut.
-fn text_of(json: &str, name: &str) -> Option<serde_json::Value> {
-    let behind = json.split_once(&format!("\"{name}\":"))?.1.trim_start();
-    let value = serde_json::Deserializer::from_str(behind)
-        .into_iter::<serde_json::Value>()
-        .next()?
-        .ok()?;
-    value.is_string().then_some(value)
+    (names_of_hook(&start).to_string(), false)
 }
 
 #[cfg(test)]

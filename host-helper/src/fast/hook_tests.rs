@@ -11,6 +11,8 @@ use claustre_protocol::{
     rpc::{Answer, Call},
 };
 
+use serde_json::json;
+
 use super::*;
 use crate::fast::report::DEADLINE;
 use crate::paths::Paths;
@@ -141,7 +143,7 @@ fn a_slow_daemon_costs_a_tenth_of_a_second_and_nothing_is_lost() {
 
 #[test]
 fn a_refused_report_is_dropped_and_one_for_another_daemon_is_kept() {
-    for (code, spooled) in [(1, 0), (3, 0), (5, 1), (6, 1)] {
+    for (code, spooled) in [(1, 0), (3, 0), (5, 1), (6, 1), (-32_602, 1), (-32_700, 1)] {
         let home = home();
         let server = home.serve(move |mut stream, _| {
             let line = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": code, "message": "no"}});
@@ -216,17 +218,36 @@ fn decided_after(time: Duration) -> Duration {
 }
 
 #[test]
-fn what_is_no_json_goes_on_as_text_and_what_is_too_long_keeps_its_name() {
-    assert_eq!(embed(b"not json", false).0, r#""not json""#);
-    assert_eq!(embed(b"\xff{", false).0, "\"\u{fffd}{\"");
-    let (cut, asks) = embed(
-        br#"{"session_id":"s","hook_event_name":"PostToolUse","tool_input":{"a"#,
-        true,
-    );
-    assert!(!asks);
+fn what_is_no_json_or_too_long_keeps_its_names() {
+    let names = |input: &[u8], cut| {
+        let (data, asks) = embed(input, cut);
+        assert!(!asks, "nothing that was not read whole is answered");
+        serde_json::from_str::<serde_json::Value>(&data).unwrap()
+    };
+    assert_eq!(names(b"not json", false), json!({"claustre_cut": true}));
     assert_eq!(
-        serde_json::from_str::<serde_json::Value>(&cut).unwrap(),
+        names(b"{\"hook_event_name\":\"Stop\",\"x\":\"\xff\"}", false),
+        json!({"hook_event_name": "Stop", "claustre_cut": true})
+    );
+    assert_eq!(
+        names(
+            br#"{"session_id":"s","hook_event_name":"PostToolUse","tool_input":{"a"#,
+            true
+        ),
         json!({"session_id": "s", "hook_event_name": "PostToolUse", "claustre_cut": true})
+    );
+}
+
+#[test]
+fn half_a_surrogate_pair_reaches_the_daemon_as_a_replacement() {
+    let (data, asks) = embed(
+        br#"{"hook_event_name":"PermissionRequest","\ud83d":"a\udc00"}"#,
+        false,
+    );
+    assert!(asks);
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&data).unwrap(),
+        json!({"hook_event_name": "PermissionRequest", "\u{fffd}": "a\u{fffd}"})
     );
 }
 

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`report`] | one report on its way: to the daemon in time, else to the spool |
 //! | [`parent`] | seeing that the client that waits for us is gone |
+//! | [`spool`] | keeping a report on disk for the next daemon |
 //! | [`hook`] | `claustre hook` |
 //! | [`statusline`] | `claustre statusline` |
 
 pub mod hook;
 pub mod parent;
 pub mod report;
+pub mod spool;
 pub mod statusline;
 
 use std::io::{self, Read, Write};

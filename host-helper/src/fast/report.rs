@@ -1,15 +1,9 @@
 //! One report on its way: to the daemon in time, else to the spool, so that nothing is lost.
 
 use std::{
-    env, fs,
+    env,
     io::{self, Read, Write},
-    os::{
-        fd::AsFd,
-        unix::{
-            fs::{DirBuilderExt, OpenOptionsExt},
-            net::UnixStream,
-        },
-    },
+    os::{fd::AsFd, unix::net::UnixStream},
     process,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -26,7 +20,7 @@ use rustix::{
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType},
 };
 
-use super::parent::Callers;
+use super::{parent::Callers, spool};
 use crate::{ids, paths::Paths};
 
 /// Time a report has from connecting to its answer.
@@ -35,6 +29,15 @@ pub const DEADLINE: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_millis(2);
 /// Id of the call that carries the report, behind hello.
 const REPORT_CALL: u64 = 1;
+
+/// A report as it is sent and kept.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// When it was made.
+    pub at: Timestamp,
+    /// A call and a line break.
+    pub bytes: Vec<u8>,
+}
 
 /// Who reports.
 #[derive(Debug, Clone)]
@@ -52,6 +55,8 @@ pub enum Delivery {
     Taken(ReportAnswer),
     /// The daemon does not want it, now or later.
     Refused,
+    /// This daemon cannot read it; one of another version may.
+    Unreadable,
     /// No daemon took it in time.
     Missed,
     /// A daemon had it and went away without an answer.
@@ -93,7 +98,7 @@ impl Reporter {
     }
 
     /// The line that carries a report whose body is JSON already: no line break may be in it.
-    pub fn line_of_json(&self, kind: &str, data: &str) -> Vec<u8> {
+    pub fn line_of_json(&self, kind: &str, data: &str) -> Line {
         let at = now();
         let head = Head {
             id: EventId::new(ids::in_time(uuid::Uuid::new_v4(), at.millis())),
@@ -109,15 +114,18 @@ impl Reporter {
         };
         let head = serde_json::to_string(&head).unwrap_or_default();
         let head = head.strip_suffix('}').unwrap_or(&head);
-        format!(
+        let line = format!(
             r#"{{"jsonrpc":"2.0","id":{REPORT_CALL},"method":"{REPORT_METHOD}","params":{head},"report":"{kind}","data":{data}}}}}{}"#,
             '\n'
-        )
-        .into_bytes()
+        );
+        Line {
+            at,
+            bytes: line.into_bytes(),
+        }
     }
 
     /// The line that carries this report.
-    pub fn line(&self, body: &ReportBody) -> Vec<u8> {
+    pub fn line(&self, body: &ReportBody) -> Line {
         let value = serde_json::to_value(body).unwrap_or_default();
         let kind = value
             .get("report")
@@ -128,9 +136,12 @@ impl Reporter {
     }
 
     /// Hands the line to the daemon; where it is not taken in time, to the spool.
-    pub fn deliver(&self, line: &[u8], patience: &Patience<'_>) -> Delivery {
+    pub fn deliver(&self, line: &Line, patience: &Patience<'_>) -> Delivery {
         let delivery = self.offer(line, patience);
-        if matches!(delivery, Delivery::Missed | Delivery::Lost) {
+        if matches!(
+            delivery,
+            Delivery::Missed | Delivery::Lost | Delivery::Unreadable
+        ) {
             // A full disk is the one thing that loses a report, and there is nobody to tell.
             drop(self.spool(line));
         }
@@ -143,13 +154,13 @@ impl Reporter {
     }
 
     /// Offers the line to the daemon, and keeps nothing where it is not taken.
-    pub fn offer(&self, line: &[u8], patience: &Patience<'_>) -> Delivery {
+    pub fn offer(&self, line: &Line, patience: &Patience<'_>) -> Delivery {
         let deadline = Instant::now() + DEADLINE;
         let Ok(stream) = connect(&self.paths, deadline) else {
             return Delivery::Missed;
         };
         let mut message = hello_line(self.program);
-        message.extend_from_slice(line);
+        message.extend_from_slice(&line.bytes);
         if write_all(&stream, &message, deadline).is_err() {
             return Delivery::Missed;
         }
@@ -163,26 +174,8 @@ impl Reporter {
     ///
     /// # Errors
     /// The disk does not take it.
-    pub fn spool(&self, line: &[u8]) -> io::Result<()> {
-        let directory = self.paths.spool();
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&directory)?;
-        // A name of its own for each report: two hooks never write to the same file, and a number of a process
-        // comes back.
-        let path = directory.join(format!(
-            "{}-{}.ndjson",
-            process::id(),
-            uuid::Uuid::new_v4().simple()
-        ));
-        let mut file = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(path)?;
-        file.write_all(line)?;
-        file.sync_data()
+    pub fn spool(&self, line: &Line) -> io::Result<()> {
+        spool::write(&self.paths.spool(), line.at, &line.bytes)
     }
 }
 
@@ -327,19 +320,21 @@ fn judge(line: &[u8]) -> Option<Delivery> {
     let answer: Answer = serde_json::from_slice(line).ok()?;
     match answer.error {
         Some(fault) => {
-            // Another daemon, later, may take what this one cannot.
-            let passing = [
-                FaultCode::Version,
-                FaultCode::Busy,
-                FaultCode::Internal,
-                FaultCode::UnknownMethod,
-            ]
-            .iter()
-            .any(|code| code.number() == fault.code);
-            Some(if passing {
-                Delivery::Missed
-            } else {
+            let is = |code: FaultCode| code.number() == fault.code;
+            Some(if is(FaultCode::Refused) || is(FaultCode::NotFound) {
                 Delivery::Refused
+            } else if [
+                FaultCode::Parse,
+                FaultCode::InvalidCall,
+                FaultCode::InvalidParams,
+            ]
+            .into_iter()
+            .any(is)
+            {
+                Delivery::Unreadable
+            } else {
+                // Another daemon, later, may take what this one cannot.
+                Delivery::Missed
             })
         }
         None if answer.id == Some(REPORT_CALL) => {

@@ -71,7 +71,7 @@ impl McpBackend for Agents {
         let token = token.to_owned();
         let is_own = tokio::task::spawn_blocking(move || is_token(session, &token))
             .await
-            .unwrap_or(false);
+            .is_ok_and(|checked| checked.unwrap_or(false));
         if !is_own {
             return None;
         }

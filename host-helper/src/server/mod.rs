@@ -6,6 +6,9 @@ pub mod dashboard;
 pub mod mcp;
 pub mod socket;
 
-/// Whether a text is the secret token of a session.
-pub type IsToken =
-    std::sync::Arc<dyn Fn(claustre_protocol::ids::SessionId, &str) -> bool + Send + Sync>;
+/// Whether a text is the secret token of a session; a fault where the store cannot say.
+pub type IsToken = std::sync::Arc<
+    dyn Fn(claustre_protocol::ids::SessionId, &str) -> Result<bool, claustre_protocol::rpc::Fault>
+        + Send
+        + Sync,
+>;

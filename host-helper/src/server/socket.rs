@@ -24,7 +24,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::api::Api;
-use crate::engine::reports::{self, Input, Reported};
+use crate::{
+    engine::reports::{self, Input, Reported},
+    lenient_json,
+};
 
 /// At most so many connections at once; a further one waits for a place.
 const MOST_CONNECTIONS: usize = 1_024;
@@ -125,7 +128,7 @@ impl Server {
         answers: &mut Answers,
         reader: &mut BufReader<OwnedReadHalf>,
     ) -> bool {
-        let call: Call = match serde_json::from_str(line) {
+        let call: Call = match lenient_json::call(line) {
             Ok(call) => call,
             Err(error) => {
                 let fault = Fault::new(
@@ -190,7 +193,7 @@ impl Server {
                 None,
             )
         })?;
-        if !(self.is_token)(report.session, &report.token) {
+        if !(self.is_token)(report.session, &report.token)? {
             return Err(Fault::new(
                 FaultCode::Refused,
                 format!(

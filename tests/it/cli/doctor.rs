@@ -154,6 +154,11 @@ fn fix_closes_the_home_removes_a_dead_socket_and_hands_in_reports() {
     claustre_tests::wait_for(
         "the spool to be empty",
         std::time::Duration::from_secs(20),
-        || std::fs::read_dir(home.join("spool")).unwrap().count() == 0,
+        || {
+            let names = std::fs::read_dir(home.join("spool")).unwrap();
+            names.flatten().all(|entry| entry.file_name() == "bad")
+        },
     );
+    let kept = std::fs::read_to_string(home.join("spool/bad/1-x.ndjson")).unwrap();
+    assert_eq!(kept, "no report\n", "what cannot be read is kept");
 }

@@ -50,7 +50,7 @@ fn claude_id(start: &Value, option: &str) -> Option<String> {
 
 fn spooled(machine: &Machine) -> usize {
     std::fs::read_dir(machine.env.claustre_home().join("spool"))
-        .map(|files| files.flatten().count())
+        .map(|files| files.flatten().filter(|file| file.path().is_file()).count())
         .unwrap_or_default()
 }
 

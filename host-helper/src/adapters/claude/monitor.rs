@@ -27,6 +27,7 @@ use super::prices::PriceTable;
 use super::registry_cache::RegistryCache;
 use super::statusline;
 use super::watched::Watched;
+use crate::lenient_json::CUT;
 use crate::paths::Paths;
 use crate::ports::{Agent, Heard, KnownSession, LiveChange, PlanOrder, PortError};
 use crate::text;
@@ -131,7 +132,19 @@ impl ClaudeAgent {
     }
 
     fn hear_hook(&mut self, report: &Report, input: &Value, at: Timestamp) -> Heard {
-        let hook = match hook_from_value(input.clone()) {
+        let mut input = input.clone();
+        let is_cut = input.get(CUT).is_some();
+        if is_cut
+            && let Some(fields) = input.as_object_mut()
+            && let Some(known) = self.sessions.get(&report.session)
+            && let Some(id) = &known.claude_session_id
+        {
+            // The rest of it is lost, but not that it happened.
+            fields
+                .entry("session_id")
+                .or_insert_with(|| Value::from(id.as_str()));
+        }
+        let hook = match hook_from_value(input) {
             Ok(hook) => hook,
             Err(error) => {
                 tracing::warn!(session = %report.session, %error, "a hook was not understood");
@@ -146,7 +159,10 @@ impl ClaudeAgent {
                 ..Heard::default()
             };
         }
-        let meaning = watched.hear(&hook, report.id, at);
+        let mut meaning = watched.hear(&hook, report.id, at);
+        if is_cut {
+            leave_to_tab(&mut meaning.commands);
+        }
         let live = live_of(&hook.event, at);
         for command in &meaning.commands {
             if let SessionCommand::ReportIdentity {
@@ -429,6 +445,19 @@ fn answer_in_lines(input: &Value, text: &str) -> Option<HookAnswer> {
         Err(error) => {
             tracing::warn!(%error, "a question could not be answered");
             None
+        }
+    }
+}
+
+/// What could not be read whole cannot be shown whole, so nobody may answer it from here.
+fn leave_to_tab(commands: &mut [SessionCommand]) {
+    for command in commands {
+        if let SessionCommand::ReportAsk {
+            answerable, detail, ..
+        } = command
+        {
+            *answerable = false;
+            detail.push_str("\n(the rest of it could not be read)");
         }
     }
 }

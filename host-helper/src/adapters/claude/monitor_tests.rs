@@ -441,6 +441,23 @@ fn a_report_that_comes_twice_counts_once() {
 }
 
 #[test]
+fn of_an_input_that_nobody_could_read_the_event_still_counts() {
+    let mut world = World::started();
+    world.hook("UserPromptSubmit", json!({}), 2_000);
+    let cut = |name: &str| json!({"hook_event_name": name, "claustre_cut": true});
+    let asked = world.hear(ReportBody::Hook(cut("PermissionRequest")), 2_100);
+    let Some(Command::Session(SessionCommand::ReportAsk { answerable, .. })) =
+        asked.commands.first()
+    else {
+        panic!("{asked:?}");
+    };
+    assert!(!answerable, "what cannot be shown cannot be answered here");
+    let stopped = world.hear(ReportBody::Hook(cut("Stop")), 2_200);
+    let last = words(&stopped.commands).pop();
+    assert_eq!(last.as_deref(), Some("idle hook"));
+}
+
+#[test]
 fn a_hook_that_is_none_is_dropped() {
     let mut world = World::started();
     let heard = world.hear(ReportBody::Hook(json!([1])), 2_000);
