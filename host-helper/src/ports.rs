@@ -321,10 +321,11 @@ pub trait Agent: Send {
     fn write_plan(&mut self, order: &PlanOrder) -> Result<(), PortError>;
     /// Takes a report in.
     fn hear(&mut self, report: &Report, at: Timestamp) -> Heard;
-    /// Looks at the client's registry of sessions, and says what that means for those that are known.
+    /// Looks at the client's registry of sessions and at the transcripts that were read, and says what that means.
     fn look(&mut self, at: Timestamp) -> Vec<Command>;
-    /// Reads what the transcript has new; the command that reports the usage, if it changed.
-    fn usage(&mut self, session: SessionId) -> Option<Command>;
+    /// Has what is new in the transcript read. What was read by now is reported; the rest comes by a later [`Agent::look`], so that
+    /// nothing waits for a large file.
+    fn usage(&mut self, session: SessionId) -> Vec<Command>;
     /// Learns of a session that the log knows: at the start of the daemon, and when it is opened.
     fn know(&mut self, known: KnownSession);
     /// When a look is due although nothing happens, such as where a client was started and says nothing.
@@ -344,6 +345,25 @@ pub trait Agent: Send {
     fn forget(&mut self, session: SessionId);
     /// The directory whose changes are worth a [`Agent::look`].
     fn registry(&self) -> Option<PathBuf>;
+}
+
+/// The conversations as the client keeps them on disk: the second witness of what it was told. Called on any thread; no look
+/// takes longer than a second, whatever the path names.
+pub trait Conversations: Send + Sync {
+    /// The length of a transcript in bytes; 0 where there is none yet.
+    ///
+    /// # Errors
+    /// It is no transcript, or cannot be read.
+    fn length(&self, transcript: &std::path::Path) -> Result<u64, PortError>;
+    /// What a person typed, by the records of a transcript behind this offset, in their order.
+    ///
+    /// # Errors
+    /// As [`Conversations::length`].
+    fn prompts_since(
+        &self,
+        transcript: &std::path::Path,
+        offset: u64,
+    ) -> Result<Vec<String>, PortError>;
 }
 
 /// What the log knows of a session.
@@ -473,6 +493,11 @@ pub trait Launchers: Send + Sync {
     fn end(&self, session: SessionId, launcher_pid: u32, resume: bool) -> Result<bool, PortError>;
     /// Is this process the launcher of that session?
     fn is_launcher(&self, session: SessionId, pid: u32) -> bool;
+    /// Is this client, a child of that launcher, in the foreground of its terminal, so that what is typed reaches it?
+    ///
+    /// # Errors
+    /// Why not: it is paused, another program has the terminal, it has ended.
+    fn in_foreground(&self, launcher_pid: u32, client_pid: u32) -> Result<(), String>;
     /// Is this process running?
     fn is_alive(&self, pid: u32) -> bool;
 }

@@ -9,7 +9,7 @@ use claustre_protocol::{
     time::Timestamp,
 };
 
-use crate::event::{AskOutcome, NewSubtask, TaskCreated, UsageTotals};
+use crate::event::{AskOutcome, NewSubtask, TaskCreated, Typed, UsageTotals};
 
 /// An order or a report.
 #[derive(Debug, Clone, PartialEq)]
@@ -347,6 +347,25 @@ pub enum SessionCommand {
         message: Option<MessageId>,
         since: Timestamp,
     },
+    /// A message is about to be typed. Must be stored before the first letter is.
+    ReportMessageTyped {
+        session: SessionId,
+        message: MessageId,
+        typed: Typed,
+    },
+    /// The conversation's transcript has the message: it arrived, though no hook said so.
+    ReportMessageSeen {
+        session: SessionId,
+        message: MessageId,
+    },
+    /// The message was typed and can be found nowhere: a person decides. `ask` is the question's id.
+    ReportMessageInDoubt {
+        session: SessionId,
+        message: MessageId,
+        ask: AskId,
+    },
+    /// The message cannot be typed now; says why. Empty = it can again.
+    ReportMessageHeld { session: SessionId, why: String },
     /// It asks something.
     ReportAsk {
         session: SessionId,

@@ -110,6 +110,12 @@ fn touches(event: &Event) -> (Option<EntityRef>, Option<EntityRef>) {
         Event::MessageQueued {
             message, session, ..
         }
+        | Event::MessageTyped {
+            message, session, ..
+        }
+        | Event::MessageRetried {
+            message, session, ..
+        }
         | Event::MessageDelivered {
             message, session, ..
         }

@@ -166,6 +166,19 @@ pub enum Event {
         text: String,
         from: String,
     },
+    /// It is about to be typed into a client: from here on it may have arrived.
+    MessageTyped {
+        message: MessageId,
+        session: SessionId,
+        task: Option<TaskId>,
+        typed: Typed,
+    },
+    /// It was typed and did not arrive: a person wants it typed once more.
+    MessageRetried {
+        message: MessageId,
+        session: SessionId,
+        task: Option<TaskId>,
+    },
     /// It was typed, and the client took it as a prompt.
     MessageDelivered {
         message: MessageId,
@@ -338,6 +351,22 @@ pub struct SessionAsked {
     pub options: Vec<String>,
     pub answerable: bool,
     pub since: Timestamp,
+    /// Claustre asks, not the client: whether this message arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<MessageId>,
+}
+
+/// The moment at which a message is typed, for whoever looks later whether it arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Typed {
+    /// The client's process: another one has an empty prompt box.
+    pub client: u32,
+    /// The transcript of the conversation; empty where none is known.
+    #[serde(default)]
+    pub transcript: String,
+    /// Its length in bytes: what arrives stands behind that.
+    #[serde(default)]
+    pub offset: u64,
 }
 
 /// How an [`SessionAsked`] ended.
@@ -447,6 +476,8 @@ impl Event {
             Self::SessionAsked(_) => "session_asked",
             Self::SessionAskClosed { .. } => "session_ask_closed",
             Self::MessageQueued { .. } => "message_queued",
+            Self::MessageTyped { .. } => "message_typed",
+            Self::MessageRetried { .. } => "message_retried",
             Self::MessageDelivered { .. } => "message_delivered",
             Self::MessageDropped { .. } => "message_dropped",
             Self::UsageRecorded { .. } => "usage_recorded",

@@ -69,6 +69,13 @@ impl Launchers for SessionLaunchers {
             .any(|words| words == wanted)
     }
 
+    fn in_foreground(&self, launcher_pid: u32, client_pid: u32) -> Result<(), String> {
+        match standing(client_pid) {
+            None => Err("its client does not run any more".to_owned()),
+            Some(standing) => foreground(&standing, launcher_pid),
+        }
+    }
+
     fn is_alive(&self, pid: u32) -> bool {
         match registry::liveness(pid, None) {
             Liveness::Alive => true,
@@ -85,6 +92,69 @@ impl Launchers for SessionLaunchers {
             }
         }
     }
+}
+
+/// What the system says of a process and its terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Standing {
+    /// One letter, such as `S` or `T`.
+    state: char,
+    parent: u32,
+    group: i32,
+    /// The process group in the foreground of its terminal; not positive where it has none.
+    foreground: i32,
+}
+
+/// See [`Launchers::in_foreground`].
+fn foreground(standing: &Standing, launcher_pid: u32) -> Result<(), String> {
+    let why = match standing.state {
+        'Z' | 'X' | 'x' => "its client has just ended",
+        _ if standing.parent != launcher_pid => "its client does not run any more",
+        'T' | 't' => "its client is paused (Ctrl-Z): press Enter in its pane",
+        _ if standing.foreground <= 0 => "its client has no terminal",
+        _ if standing.foreground != standing.group => {
+            "another program has its terminal: end it in its pane"
+        }
+        _ => return Ok(()),
+    };
+    Err(why.to_owned())
+}
+
+/// How a process stands; none where it is not there.
+fn standing(pid: u32) -> Option<Standing> {
+    if Path::new("/proc/self/stat").exists() {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name before it may hold anything, a parenthesis as well.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        return read_standing(&[
+            *fields.first()?,
+            *fields.get(1)?,
+            *fields.get(2)?,
+            *fields.get(5)?,
+        ]);
+    }
+    let told = Invocation::new("ps")
+        .args(["-o", "state=,ppid=,pgid=,tpgid=", "-p", &pid.to_string()])
+        .time_limit(PS_LIMIT)
+        .output_limit(4 * 1024)
+        .run()
+        .ok()?;
+    let text = told.stdout_text();
+    read_standing(&text.split_whitespace().collect::<Vec<_>>())
+}
+
+/// State, parent, group and foreground group, as `/proc` and `ps` write them.
+fn read_standing(fields: &[&str]) -> Option<Standing> {
+    let [state, parent, group, foreground] = fields else {
+        return None;
+    };
+    Some(Standing {
+        state: state.chars().next()?,
+        parent: parent.parse().ok()?,
+        group: group.parse().ok()?,
+        foreground: foreground.parse().ok()?,
+    })
 }
 
 /// The words of a process's command line; empty where the system does not tell.
@@ -138,6 +208,37 @@ mod tests {
             Ok(false),
             "nobody reads it"
         );
+    }
+
+    #[test]
+    fn what_is_typed_reaches_only_a_client_in_the_foreground() {
+        let standing = |state, parent, group, foreground| Standing {
+            state,
+            parent,
+            group,
+            foreground,
+        };
+        for (seen, expected) in [
+            (standing('S', 7, 9, 9), ""),
+            (standing('R', 7, 9, 9), ""),
+            (standing('T', 7, 9, 7), "paused"),
+            (standing('t', 7, 9, 9), "paused"),
+            (standing('S', 7, 9, 12), "another program has its terminal"),
+            (standing('S', 7, 9, -1), "no terminal"),
+            (standing('Z', 7, 9, 9), "has just ended"),
+            (standing('S', 1, 9, 9), "does not run any more"),
+        ] {
+            let said = foreground(&seen, 7).err().unwrap_or_default();
+            assert_eq!(said.is_empty(), expected.is_empty(), "{seen:?}: {said}");
+            assert!(said.contains(expected), "{seen:?}: {said}");
+        }
+        assert_eq!(
+            read_standing(&["Ss+", "7", "9", "12"]),
+            Some(standing('S', 7, 9, 12))
+        );
+        let me = super::standing(std::process::id()).expect("we run");
+        assert_eq!(me.parent, std::os::unix::process::parent_id());
+        assert_eq!(super::standing(u32::MAX), None);
     }
 
     #[test]

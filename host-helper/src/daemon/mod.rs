@@ -40,6 +40,7 @@ use self::{
 use crate::{
     adapters::{
         claude::{
+            conversation::ClaudeConversations,
             monitor::{ClaudeAgent, ClaudeHost},
             prices::{Price, PriceTable},
         },
@@ -208,9 +209,13 @@ async fn serve(
         prices(config),
     );
     let needed = needs::Needs::new(claude.clone());
-    let agent = ClaudeAgent::new(claude);
-    let registry = agent.registry();
+    let conversations = Arc::new(ClaudeConversations::new(&claude));
     let (reports, inputs) = mpsc::sync_channel(WAITING_REPORTS);
+    let counted = reports.clone();
+    let agent = ClaudeAgent::new(claude)
+        .reading_aside(move || hand_in(&counted, Input::Look))
+        .context("starting to read transcripts")?;
+    let registry = agent.registry();
     let for_reports = engine.clone();
     let understanding = thread::Builder::new()
         .name("reports".into())
@@ -272,7 +277,8 @@ async fn serve(
         })),
         reports: reports.clone(),
         tokens: Arc::new(move |session| reading.read(session)),
-        deaf: Default::default(),
+        conversations,
+        tracks: Default::default(),
     });
     tasks.spawn(outbox::run(engine.clone(), effects, stop.clone()));
     tasks.spawn(recount::run(

@@ -69,6 +69,8 @@ pub fn know(engine: &Engine, session: &Session) -> Result<KnownSession, Fault> {
         asks: asks
             .iter()
             .filter_map(|ask| ask.asked.as_deref())
+            // What Claustre itself asks is no dialog of the client.
+            .filter(|asked| asked.message.is_none())
             .map(|asked| KnownAsk {
                 ask: asked.ask,
                 title: asked.title.clone(),

@@ -1,9 +1,6 @@
 //! How each effect is done, through the ports. Every one may be repeated.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, mpsc},
-};
+use std::sync::{Arc, mpsc};
 
 use claustre_domain::{
     command::{Command, SessionCommand},
@@ -13,7 +10,7 @@ use claustre_domain::{
     session::{Pane, Session},
 };
 use claustre_protocol::{
-    ids::{MessageId, SessionId},
+    ids::SessionId,
     rpc::Fault,
     status::{ClaudeStatus, TaskStatus},
 };
@@ -21,7 +18,8 @@ use claustre_protocol::{
 use super::{Engine, reports::Input};
 use crate::{
     ports::{
-        Launchers, Multiplexer, Notifier, PaneFacts, PaneOrder, PortError, Scripts, Workspace,
+        Conversations, Launchers, Multiplexer, Notifier, PaneFacts, PaneOrder, PortError, Scripts,
+        Workspace,
     },
     store::PendingEffect,
 };
@@ -69,8 +67,10 @@ pub struct Effects {
     pub reports: mpsc::SyncSender<Input>,
     /// Makes the secret token of a session, and remembers it in the session's directory.
     pub tokens: Arc<dyn Fn(SessionId) -> Result<String, PortError> + Send + Sync>,
-    /// How often each message was typed and not taken.
-    pub deaf: Mutex<BTreeMap<MessageId, u32>>,
+    /// The transcripts, which show what arrived.
+    pub conversations: Arc<dyn Conversations>,
+    /// Messages that were typed and are not confirmed.
+    pub tracks: super::delivery::Tracks,
 }
 
 impl Effects {

@@ -8,6 +8,7 @@ mod delivery;
 pub mod effects;
 pub mod live;
 pub mod outbox;
+mod prompt_box;
 pub mod recount;
 pub mod reports;
 mod worktrees;

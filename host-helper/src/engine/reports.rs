@@ -18,7 +18,7 @@ use claustre_protocol::{
 };
 use tokio::sync::oneshot;
 
-use super::{Engine, Order};
+use super::{Engine, Order, prompt_box::is_prompt_of};
 use crate::ports::{Agent, Heard, KnownSession, PlanOrder, PortError};
 
 /// Something for the thread.
@@ -197,40 +197,28 @@ fn is_prompt(command: &Command) -> bool {
     )
 }
 
-/// Finds the waiting message that the client has just taken as its prompt: by its text, the oldest first.
+/// Finds the message that the client has just taken as its prompt: the one that was typed, where the prompt is its text.
 fn name_delivered(commands: &mut [Command], report: &Report, engine: &Engine) {
     let ReportBody::Hook(hook) = &report.body else {
         return;
     };
-    let prompt = squeezed(
-        hook.get("prompt")
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or_default(),
-    );
+    let prompt = hook
+        .get("prompt")
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or_default();
     let session = report.session;
     let waiting = engine
         .read_blocking(|reader| reader.waiting_messages(session))
         .unwrap_or_default();
     let arrived = waiting
         .iter()
-        .find(|message| {
-            let text = squeezed(&message.text);
-            !text.is_empty() && prompt.contains(&text)
-        })
+        .find(|message| message.may_have_arrived() && is_prompt_of(prompt, &message.text))
         .map(|message| message.id);
     for command in commands {
         if let Command::Session(SessionCommand::ReportPromptTaken { message, .. }) = command {
             *message = arrived;
         }
     }
-}
-
-/// The letters of a text: a client may fold white space and drop what is not seen.
-pub(super) fn squeezed(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_whitespace() && !matches!(c, '\u{200c}'..='\u{200f}'))
-        .take(4_000)
-        .collect()
 }
 
 fn closed_in_store(ask: AskId, engine: &Engine) -> Option<(AskOutcome, Option<String>)> {

@@ -213,6 +213,13 @@ fn line(event: &Event) -> Option<Line> {
             LogLevel::Info,
             format!("from {from}: {text}"),
         ),
+        Event::MessageRetried { session, task, .. } => session_line(
+            task,
+            session,
+            "message",
+            LogLevel::Info,
+            "sent again".into(),
+        ),
         Event::MessageDelivered { session, task, .. } => {
             session_line(task, session, "message", LogLevel::Info, "delivered".into())
         }
@@ -270,6 +277,7 @@ fn line(event: &Event) -> Option<Line> {
         | Event::SessionClientStarted { .. }
         | Event::SessionIdentified { .. }
         | Event::SnapshotExpired { .. }
-        | Event::UsageRecorded { .. } => None,
+        | Event::UsageRecorded { .. }
+        | Event::MessageTyped { .. } => None,
     }
 }

@@ -9,6 +9,7 @@ use claustre_protocol::{
 use super::{
     Session,
     decide::{if_open, open_session, status_change},
+    delivery,
 };
 use crate::{
     Context,
@@ -84,6 +85,9 @@ pub(super) fn decide(
         }
         _ => return Err(Rejection::refused(&doing, "this cannot be answered so")),
     }
+    if let Some(message) = chosen.message {
+        return delivery::answered(world, &known, &chosen, message, outcome, text, context);
+    }
     let mut events = vec![Event::SessionAskClosed {
         session,
         task: known.task.value(),
@@ -131,6 +135,7 @@ pub(super) fn report(world: &dyn World, command: &SessionCommand) -> Vec<Event> 
                 options: options.clone(),
                 answerable: *answerable,
                 since: *since,
+                message: None,
             }))];
             let reason = match kind {
                 AskKind::Permission => Reason::Permission,
@@ -152,7 +157,7 @@ pub(super) fn report(world: &dyn World, command: &SessionCommand) -> Vec<Event> 
             ask,
             outcome,
         } => if_open(world, *session, |known| match ask {
-            None => close_all(known, *outcome),
+            None => close_of_client(world, known, *outcome),
             Some(ask) if known.asks.contains(*ask) => vec![Event::SessionAskClosed {
                 session: *session,
                 task: known.task.value(),
@@ -165,6 +170,21 @@ pub(super) fn report(world: &dyn World, command: &SessionCommand) -> Vec<Event> 
         // `decide` sends only those two here.
         _ => Vec::new(),
     }
+}
+
+/// The events that close what the client asks; what Claustre itself asks stays open.
+pub(super) fn close_of_client(
+    world: &dyn World,
+    session: &Session,
+    outcome: AskOutcome,
+) -> Vec<Event> {
+    let is_ours = |ask| {
+        let asked = world.ask(ask).and_then(|ask| ask.asked);
+        asked.is_some_and(|asked| asked.message.is_some())
+    };
+    let mut events = close_all(session, outcome);
+    events.retain(|event| !matches!(event, Event::SessionAskClosed { ask, .. } if is_ours(*ask)));
+    events
 }
 
 /// The events that close everything the session asks.

@@ -11,7 +11,7 @@ use claustre_protocol::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::{AskOutcome, Event, Recorded, SessionAsked, SessionOpened, UsageTotals},
+    event::{AskOutcome, Event, Recorded, SessionAsked, SessionOpened, Typed, UsageTotals},
     register::{OpenSet, Register},
 };
 
@@ -431,6 +431,9 @@ pub struct Message {
     pub queued_counter: u32,
     /// Where it is.
     pub state: MessageState,
+    /// When and where it was typed; none while it was not, or is to be typed once more.
+    #[serde(default, skip_serializing_if = "Register::is_empty")]
+    pub typed: Register<Option<Typed>>,
 }
 
 impl Message {
@@ -443,7 +446,13 @@ impl Message {
             queued_at: None,
             queued_counter: 0,
             state: MessageState::Waiting,
+            typed: Register::default(),
         }
+    }
+
+    /// Waits, and was typed: it may have arrived.
+    pub fn may_have_arrived(&self) -> bool {
+        self.state == MessageState::Waiting && self.typed.value().is_some()
     }
 
     /// Folds one event in.
@@ -455,6 +464,10 @@ impl Message {
                 self.queued_at = Some(recorded.at());
                 self.queued_counter = recorded.hlc.reading.counter;
             }
+            Event::MessageTyped { typed, .. } => {
+                self.typed.write(Some(typed.clone()), recorded.stamp(0));
+            }
+            Event::MessageRetried { .. } => self.typed.write(None, recorded.stamp(0)),
             Event::MessageDelivered { .. } => self.state = MessageState::Delivered,
             // Delivery is the stronger fact: a message that both arrived and was given up has arrived.
             Event::MessageDropped { .. } if self.state == MessageState::Waiting => {

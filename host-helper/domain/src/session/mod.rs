@@ -2,6 +2,7 @@
 
 mod answer;
 mod decide;
+mod delivery;
 mod evolve;
 mod react;
 mod report;
@@ -10,5 +11,6 @@ mod report;
 mod tests;
 
 pub use decide::{close, decide, end_assignment, opened};
+pub use delivery::{DO_NOT_SEND, SEND_AGAIN};
 pub use evolve::{Ask, Client, Message, MessageState, Pane, Session, SessionStanding};
 pub use react::react;

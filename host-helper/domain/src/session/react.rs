@@ -55,7 +55,9 @@ pub fn react(world: &dyn World, recorded: &Recorded) -> Vec<Effect> {
             effects
         }
         Event::MessageQueued { session, .. } => next_message(world, *session),
-        Event::MessageDropped { session, .. } => next_message(world, *session),
+        Event::MessageDropped { session, .. }
+        | Event::MessageRetried { session, .. }
+        | Event::MessageDelivered { session, .. } => next_message(world, *session),
         Event::SessionAsked(asked) => vec![
             Effect::NameTab {
                 session: asked.session,

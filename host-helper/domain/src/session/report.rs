@@ -9,6 +9,7 @@ use claustre_protocol::{
 use super::{
     Session, answer,
     decide::{if_open, status_change, task_of},
+    delivery,
 };
 use crate::{
     Context,
@@ -171,14 +172,7 @@ pub(super) fn decide(
             message,
             since,
         } => Ok(if_open(world, *session, |known| {
-            let mut events = answer::close_all(known, AskOutcome::Gone);
-            if let Some(message) = message.filter(|message| known.queued.contains(*message)) {
-                events.push(Event::MessageDelivered {
-                    message,
-                    session: *session,
-                    task: known.task.value(),
-                });
-            }
+            let mut events = answer::close_of_client(world, known, AskOutcome::Gone);
             events.extend(status_change(
                 known,
                 ClaudeStatus::Working,
@@ -187,9 +181,17 @@ pub(super) fn decide(
                 *since,
                 String::new(),
             ));
+            // Behind the status: what arrived makes room for the next message, which has to wait for the end of this turn.
+            if let Some(message) = message {
+                events.extend(delivery::arrived(world, known, *message));
+            }
             events.extend(task_goes_on(world, known));
             events
         })),
+        C::ReportMessageTyped { .. }
+        | C::ReportMessageSeen { .. }
+        | C::ReportMessageInDoubt { .. }
+        | C::ReportMessageHeld { .. } => Ok(delivery::report(world, command, context)),
         C::ReportAsk { .. } | C::ReportAskClosed { .. } => Ok(answer::report(world, command)),
         C::ReportState {
             session,
@@ -213,7 +215,7 @@ pub(super) fn decide(
 }
 
 /// Activity in the session takes its task back to work.
-fn task_goes_on(world: &dyn World, session: &Session) -> Vec<Event> {
+pub(super) fn task_goes_on(world: &dyn World, session: &Session) -> Vec<Event> {
     let Some(task) = task_of(world, session) else {
         return Vec::new();
     };

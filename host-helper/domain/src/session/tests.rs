@@ -13,10 +13,10 @@ use crate::{
     },
     effect::Effect,
     entity::World,
-    event::{AskOutcome, Event, UsageTotals},
+    event::{AskOutcome, Event, Typed, UsageTotals},
     recovery::{Observed, recover},
     rejection::Rejection,
-    session::MessageState,
+    session::{DO_NOT_SEND, MessageState, SEND_AGAIN},
     support::{MemoryWorld, new_session, new_task},
 };
 
@@ -704,4 +704,148 @@ fn a_session_without_a_task_is_opened_and_closed() {
         .run(Command::Project(ProjectCommand::Remove { project }))
         .unwrap_err();
     assert!(refused.to_string().contains("1 of its sessions are open"));
+}
+
+/// A message that was typed into the client.
+fn typed(desk: &mut Desk, text: &str) -> MessageId {
+    let message = desk.send(text);
+    let session = desk.session;
+    let typed = Typed {
+        client: 20,
+        transcript: "/t.jsonl".into(),
+        offset: 7,
+    };
+    desk.go(S::ReportMessageTyped {
+        session,
+        message,
+        typed: typed.clone(),
+    });
+    let known = desk.world.message(message).unwrap();
+    assert_eq!(known.typed.value(), Some(typed));
+    assert!(known.may_have_arrived());
+    message
+}
+
+fn in_doubt(desk: &mut Desk, message: MessageId) -> AskId {
+    let ask = AskId::new(desk.world.mint());
+    let session = desk.session;
+    desk.go(S::ReportMessageInDoubt {
+        session,
+        message,
+        ask,
+    });
+    ask
+}
+
+#[test]
+fn a_message_in_doubt_is_asked_about_once_and_nothing_is_typed_meanwhile() {
+    let mut desk = Desk::idle();
+    let (session, message) = (desk.session, typed(&mut desk, "one"));
+    let second = desk.send("two");
+    let ask = in_doubt(&mut desk, message);
+    assert_eq!(desk.stands(), (C::WaitingForInput, Some(Reason::Dialog)));
+    let asked = desk.world.ask(ask).unwrap().asked.unwrap();
+    assert_eq!(asked.message, Some(message));
+    assert_eq!(asked.options, [SEND_AGAIN, DO_NOT_SEND]);
+    assert!(asked.title.contains("\"one\""), "{}", asked.title);
+    let again = AskId::new(desk.world.mint());
+    let repeated = S::ReportMessageInDoubt {
+        session,
+        message,
+        ask: again,
+    };
+    assert_eq!(desk.go(repeated), []);
+    // A prompt that a person types in the pane answers no question of ours.
+    let since = desk.world.now;
+    desk.go(S::ReportPromptTaken {
+        session,
+        message: None,
+        since,
+    });
+    desk.says(C::Idle);
+    assert!(desk.world.session_now(session).asks.contains(ask));
+    assert!(!desk.world.session_now(session).takes_prompts());
+    desk.world.effects.clear();
+
+    let answer = |text: &str| S::Answer {
+        session,
+        ask: Some(ask),
+        outcome: AskOutcome::Answered,
+        text: Some(text.into()),
+    };
+    let (odd, good) = (answer("perhaps"), answer("Send it again "));
+    assert!(desk.refused(odd).contains("neither of the two answers"));
+    desk.go(good);
+    assert!(desk.world.message(message).unwrap().typed.value().is_none());
+    assert_eq!(desk.stands(), (C::Idle, None));
+    assert_eq!(desk.deliveries().first(), Some(&message), "before {second}");
+}
+
+#[test]
+fn a_message_in_doubt_may_be_given_up_or_turn_out_to_have_arrived() {
+    for outcome in [AskOutcome::Answered, AskOutcome::Denied] {
+        let mut desk = Desk::idle();
+        let (session, message) = (desk.session, typed(&mut desk, "one"));
+        let ask = in_doubt(&mut desk, message);
+        desk.go(S::Answer {
+            session,
+            ask: Some(ask),
+            outcome,
+            text: Some(DO_NOT_SEND.into()),
+        });
+        assert_eq!(desk.message_state(message), MessageState::Dropped);
+        assert_eq!(desk.stands(), (C::Idle, None));
+    }
+    for seen in [true, false] {
+        let mut desk = Desk::idle();
+        let (session, message) = (desk.session, typed(&mut desk, "one"));
+        let (ask, since) = (in_doubt(&mut desk, message), desk.world.now);
+        desk.go(if seen {
+            S::ReportMessageSeen { session, message }
+        } else {
+            S::ReportPromptTaken {
+                session,
+                message: Some(message),
+                since,
+            }
+        });
+        assert_eq!(desk.message_state(message), MessageState::Delivered);
+        let known = desk.world.ask(ask).unwrap();
+        assert_eq!(known.outcome.get(), Some(&AskOutcome::Elsewhere));
+        assert_eq!(desk.go(S::ReportMessageSeen { session, message }), []);
+    }
+}
+
+#[test]
+fn a_restarted_client_is_no_longer_asked_about_and_its_message_waits() {
+    let mut desk = Desk::idle();
+    let (session, message) = (desk.session, typed(&mut desk, "one"));
+    in_doubt(&mut desk, message);
+    desk.go(S::Restart { session });
+    assert!(desk.world.session_now(session).asks.is_empty());
+    assert_eq!(desk.message_state(message), MessageState::Waiting);
+    desk.world.effects.clear();
+    desk.says(C::Idle);
+    assert_eq!(desk.deliveries(), [message]);
+}
+
+#[test]
+fn why_a_message_waits_stands_beside_the_status_until_it_changes() {
+    let mut desk = Desk::idle();
+    let session = desk.session;
+    let held = |why: &str| S::ReportMessageHeld {
+        session,
+        why: why.into(),
+    };
+    assert_eq!(desk.go(held("its client is paused")).len(), 1);
+    let standing = desk.world.session_now(session).status();
+    assert_eq!(standing.status, C::Idle);
+    assert_eq!(standing.detail, "its client is paused");
+    assert_eq!(desk.go(held("its client is paused")), [], "once");
+    desk.says(C::Working);
+    assert_eq!(
+        desk.go(held("its client is paused")),
+        [],
+        "a status that is over"
+    );
 }

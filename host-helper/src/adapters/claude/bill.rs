@@ -23,6 +23,8 @@ const ODD_AMOUNT: f64 = 0.10;
 #[derive(Debug, Default)]
 pub(super) struct Bill {
     transcript: TranscriptState,
+    /// The transcript is being read elsewhere, and what was read of it is there.
+    is_out: bool,
     /// The client's own amount in USD, and when it was told.
     told: Option<(f64, Timestamp)>,
     /// The client counts since its start: does that cover the whole session?
@@ -78,7 +80,7 @@ impl Bill {
 
     /// A client was started.
     pub fn client_started(&mut self, resumed: bool) {
-        self.covers_all = !resumed && self.transcript == TranscriptState::default();
+        self.covers_all = !resumed && !self.is_out && self.transcript == TranscriptState::default();
         self.told = None;
     }
 
@@ -94,16 +96,22 @@ impl Bill {
         }
     }
 
-    /// Reads what the transcript has new and gives the totals if they changed since they were last given.
-    pub fn totals(
-        &mut self,
-        transcript: &Path,
-        turn_ended_at: Timestamp,
-        prices: &PriceTable,
-    ) -> Option<UsageTotals> {
-        if let Err(error) = self.transcript.read(transcript) {
-            tracing::warn!(%error, "the usage of a session is not complete");
+    /// What was read of the transcript, for whoever reads on; none while that is being done.
+    pub fn lend(&mut self) -> Option<TranscriptState> {
+        if std::mem::replace(&mut self.is_out, true) {
+            return None;
         }
+        Some(std::mem::take(&mut self.transcript))
+    }
+
+    /// It was read on.
+    pub fn take_back(&mut self, transcript: TranscriptState) {
+        self.transcript = transcript;
+        self.is_out = false;
+    }
+
+    /// The totals of what was read, if they changed since they were last given.
+    pub fn totals(&mut self, turn_ended_at: Timestamp, prices: &PriceTable) -> Option<UsageTotals> {
         let sum = self.transcript.total();
         let totals = UsageTotals {
             input_tokens: sum.input,
@@ -172,48 +180,56 @@ fn differ(one: f64, other: f64, part: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::claude::config_files::ConfigPaths;
+    use crate::adapters::claude::conversation::Projects;
 
-    fn transcript(directory: &Path) -> std::path::PathBuf {
-        let path = directory.join("t.jsonl");
+    /// A bill with the sample read.
+    fn read(bill: &mut Bill, directory: &Path) {
+        let folder = directory.join(".claude/projects/p");
+        fs::create_dir_all(&folder).expect("made");
+        let path = folder.join("t.jsonl");
         fs::write(&path, include_str!("fixtures/transcript-sample.jsonl")).expect("written");
-        path
+        let mut state = bill.lend().expect("not lent yet");
+        assert!(bill.lend().is_none(), "it is read once at a time");
+        let projects = Projects::of(&ConfigPaths::new(directory, None));
+        state.read(&projects, &path).expect("read");
+        bill.take_back(state);
     }
 
     #[test]
     fn totals_are_given_once_and_survive_a_restart() {
         let directory = tempfile::tempdir().expect("temp dir");
-        let path = transcript(directory.path());
         let prices = PriceTable::default();
         let mut bill = Bill::default();
-        let totals = bill
-            .totals(&path, Timestamp::default(), &prices)
-            .expect("totals");
+        read(&mut bill, directory.path());
+        let totals = bill.totals(Timestamp::default(), &prices).expect("totals");
         assert!(totals.output_tokens > 0 && totals.cost > 0.0);
-        assert_eq!(bill.totals(&path, Timestamp::default(), &prices), None);
+        assert_eq!(bill.totals(Timestamp::default(), &prices), None);
         bill.save(directory.path(), None);
         let (mut again, _) = Bill::load(directory.path());
-        assert_eq!(again.totals(&path, Timestamp::default(), &prices), None);
+        read(&mut again, directory.path());
+        assert_eq!(again.totals(Timestamp::default(), &prices), None);
     }
 
     #[test]
     fn the_clients_amount_counts_only_when_fresh_and_whole() {
         let directory = tempfile::tempdir().expect("temp dir");
-        let path = transcript(directory.path());
         let prices = PriceTable::default();
         let ended = Timestamp::from_millis(1_000);
         let mut bill = Bill::default();
         bill.client_started(false);
+        read(&mut bill, directory.path());
         bill.told(99.0, Timestamp::from_millis(999));
-        let priced = bill.totals(&path, ended, &prices).expect("totals").cost;
+        let priced = bill.totals(ended, &prices).expect("totals").cost;
         assert!(priced < 99.0);
         bill.told(99.0, ended);
         assert_eq!(
-            bill.totals(&path, ended, &prices).map(|totals| totals.cost),
+            bill.totals(ended, &prices).map(|totals| totals.cost),
             Some(99.0)
         );
         bill.conversation_changed();
         assert_eq!(
-            bill.totals(&path, ended, &prices).map(|totals| totals.cost),
+            bill.totals(ended, &prices).map(|totals| totals.cost),
             Some(priced)
         );
     }

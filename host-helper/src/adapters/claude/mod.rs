@@ -8,6 +8,8 @@
 mod bill;
 pub mod client;
 pub mod config_files;
+pub mod conversation;
+mod counting;
 pub mod files;
 pub mod fuse;
 pub mod hook_answer;

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use claustre_domain::{
     command::{Command, SessionCommand},
@@ -18,6 +18,8 @@ use uuid::Uuid;
 
 use super::bill::Bill;
 use super::config_files::ConfigPaths;
+use super::conversation::Projects;
+use super::counting::{Counted, Order, Reader};
 use super::fuse::ProcessState;
 use super::hook_answer::{HookAnswer, answer_questions};
 use super::hook_event::HookEvent;
@@ -109,13 +111,16 @@ pub struct ClaudeAgent {
     closing: HashMap<SessionId, Watched>,
     registry: RegistryCache,
     looked_at: Timestamp,
+    /// Reads transcripts.
+    reader: Reader,
 }
 
 impl ClaudeAgent {
-    /// Watches nothing yet.
+    /// Watches nothing yet, and reads transcripts on the spot.
     #[must_use]
     pub fn new(host: ClaudeHost) -> Self {
         Self {
+            reader: Reader::here(Projects::of(&host.config())),
             host,
             sessions: HashMap::new(),
             forgotten: HashSet::new(),
@@ -123,6 +128,15 @@ impl ClaudeAgent {
             registry: RegistryCache::default(),
             looked_at: Timestamp::default(),
         }
+    }
+
+    /// Reads transcripts on a thread of its own, which calls `done` when a [`Agent::look`] is worth it.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn reading_aside(mut self, done: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+        self.reader = Reader::aside(Projects::of(&self.host.config()), done)?;
+        Ok(self)
     }
 
     fn watched(&mut self, session: SessionId, at: Timestamp) -> &mut Watched {
@@ -292,6 +306,74 @@ impl ClaudeAgent {
     }
 }
 
+impl ClaudeAgent {
+    /// Has the transcript of a session read on, where its turn is over.
+    fn read_transcript(&mut self, session: SessionId) {
+        let watched = match self.closing.get_mut(&session) {
+            Some(watched) => {
+                watched.is_final = true;
+                watched
+            }
+            None => match self.sessions.get_mut(&session) {
+                // In the middle of a turn nothing is told, so nothing needs to be read either.
+                Some(watched) if watched.is_turn_over() => watched,
+                Some(_) | None => return,
+            },
+        };
+        let Some(transcript) = watched.transcript.clone() else {
+            self.closing.remove(&session);
+            return;
+        };
+        // Where it is being read, what was written meanwhile is read with it or at the end of the next turn.
+        let Some(state) = watched.bill.lend() else {
+            watched.is_to_be_read_again = true;
+            return;
+        };
+        self.reader.order(Order {
+            session,
+            transcript,
+            state,
+        });
+    }
+
+    /// The totals of the transcripts that were read, where they changed since they were last reported.
+    fn counted(&mut self) -> Vec<Command> {
+        let (mut commands, mut again, mut last) = (Vec::new(), Vec::new(), Vec::new());
+        for Counted { session, state } in self.reader.take() {
+            let directory = self.host.paths.session(session);
+            let (watched, is_closed) = match self.closing.get_mut(&session) {
+                Some(watched) => (watched, true),
+                None => match self.sessions.get_mut(&session) {
+                    Some(watched) => (watched, false),
+                    None => continue,
+                },
+            };
+            watched.bill.take_back(state);
+            if std::mem::take(&mut watched.is_to_be_read_again) {
+                again.push(session);
+            } else if watched.is_final {
+                last.push(session);
+            }
+            if !is_closed && !watched.is_turn_over() {
+                continue;
+            }
+            let ended_at = watched.turn_ended_at();
+            if let Some(totals) = watched.bill.totals(ended_at, &self.host.prices) {
+                watched.bill.save(&directory, watched.hook_state());
+                let report = SessionCommand::ReportUsage { session, totals };
+                commands.push(Command::Session(report));
+            }
+        }
+        for session in last {
+            self.closing.remove(&session);
+        }
+        for session in again {
+            self.read_transcript(session);
+        }
+        commands
+    }
+}
+
 impl Agent for ClaudeAgent {
     fn foresee(&mut self, order: &PlanOrder, at: Timestamp) -> Vec<String> {
         let foreseen = super::port::foresee(&self.host, order);
@@ -318,19 +400,22 @@ impl Agent for ClaudeAgent {
         self.registry.refresh(&self.host.config().sessions());
         self.looked_at = self.looked_at.max(at);
         let mut commands = Vec::new();
+        let mut ended = Vec::new();
         for (session, watched) in &mut self.sessions {
             let entry = self
                 .registry
                 .find(watched.running_pid(), watched.claude_session_id.as_deref());
             let told = watched.look(entry, at);
             // A turn that ended without a hook: nothing else would have its usage read.
-            let is_end_of_turn = !told.is_empty() && watched.is_turn_over();
-            commands.extend(told.into_iter().map(Command::Session));
-            if is_end_of_turn {
-                let directory = self.host.paths.session(*session);
-                commands.extend(count(watched, &directory, &self.host.prices));
+            if !told.is_empty() && watched.is_turn_over() {
+                ended.push(*session);
             }
+            commands.extend(told.into_iter().map(Command::Session));
         }
+        for session in ended {
+            self.read_transcript(session);
+        }
+        commands.extend(self.counted());
         commands
     }
 
@@ -341,17 +426,9 @@ impl Agent for ClaudeAgent {
             .min()
     }
 
-    fn usage(&mut self, session: SessionId) -> Option<Command> {
-        let directory = self.host.paths.session(session);
-        if let Some(mut watched) = self.closing.remove(&session) {
-            return count(&mut watched, &directory, &self.host.prices);
-        }
-        let watched = self.sessions.get_mut(&session)?;
-        // In the middle of a turn nothing is told, so nothing needs to be read either.
-        if !watched.is_turn_over() {
-            return None;
-        }
-        count(watched, &directory, &self.host.prices)
+    fn usage(&mut self, session: SessionId) -> Vec<Command> {
+        self.read_transcript(session);
+        self.counted()
     }
 
     fn know(&mut self, known: KnownSession) {
@@ -406,18 +483,6 @@ impl Agent for ClaudeAgent {
     fn registry(&self) -> Option<PathBuf> {
         Some(self.host.config().sessions())
     }
-}
-
-/// Reads what the transcript has new; the totals, if they changed since they were last told.
-fn count(watched: &mut Watched, directory: &Path, prices: &PriceTable) -> Option<Command> {
-    let transcript = watched.transcript.clone()?;
-    let ended_at = watched.turn_ended_at();
-    let totals = watched.bill.totals(&transcript, ended_at, prices)?;
-    watched.bill.save(directory, watched.hook_state());
-    Some(Command::Session(SessionCommand::ReportUsage {
-        session: watched.session,
-        totals,
-    }))
 }
 
 /// Several questions are answered by a line each; a single one by the whole text. Questions without a line of

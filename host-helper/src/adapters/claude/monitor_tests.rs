@@ -1,5 +1,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use claustre_protocol::{
     ids::EventId,
@@ -95,6 +96,13 @@ impl World {
         let entry = json!({"pid": pid, "sessionId": CONVERSATION, "kind": "interactive", "status": status,
             "waitingFor": waiting_for, "statusUpdatedAt": since, "startedAt": 1_000});
         fs::write(directory.join(format!("{pid}.json")), entry.to_string()).expect("written");
+    }
+
+    /// Where a transcript may lie; its directory is made.
+    fn transcript(&self) -> std::path::PathBuf {
+        let folder = self.home.path().join(".claude/projects/wt");
+        fs::create_dir_all(&folder).expect("made");
+        folder.join("t.jsonl")
     }
 
     fn look(&mut self, at: i64) -> Vec<String> {
@@ -580,7 +588,7 @@ fn the_end_of_the_turn_takes_its_questions_along() {
 #[test]
 fn usage_is_told_at_the_turns_end_and_only_when_it_changed() {
     let mut world = World::started();
-    let transcript = world.home.path().join("t.jsonl");
+    let transcript = world.transcript();
     fs::write(
         &transcript,
         include_str!("fixtures/transcript-sample.jsonl"),
@@ -604,23 +612,22 @@ fn usage_is_told_at_the_turns_end_and_only_when_it_changed() {
     );
     assert_eq!(
         world.agent.usage(world.session),
-        None,
+        [],
         "in the middle of a turn"
     );
     world.hook("Stop", path, 3_000);
-    let Some(Command::Session(SessionCommand::ReportUsage { totals, .. })) =
-        world.agent.usage(world.session)
-    else {
+    let told = world.agent.usage(world.session);
+    let [Command::Session(SessionCommand::ReportUsage { totals, .. })] = told.as_slice() else {
         panic!("no usage");
     };
     assert!(totals.output_tokens > 0 && totals.cost > 0.0);
-    assert_eq!(world.agent.usage(world.session), None);
+    assert_eq!(world.agent.usage(world.session), []);
 }
 
 #[test]
 fn an_interrupted_turn_and_a_closed_session_tell_their_usage_too() {
     let mut world = World::started();
-    let transcript = world.home.path().join("t.jsonl");
+    let transcript = world.transcript();
     let sample = include_str!("fixtures/transcript-sample.jsonl");
     fs::write(&transcript, sample).expect("written");
     world.hook(
@@ -657,8 +664,8 @@ fn an_interrupted_turn_and_a_closed_session_tell_their_usage_too() {
         7_000,
     );
     assert!(heard.commands.is_empty() && heard.live.is_some_and(|live| live.read_transcript));
-    assert!(world.agent.usage(world.session).is_some());
-    assert!(world.agent.usage(world.session).is_none());
+    assert_eq!(world.agent.usage(world.session).len(), 1);
+    assert_eq!(world.agent.usage(world.session), []);
 }
 
 fn program(path: &Path, version: &str) {

@@ -4,21 +4,29 @@
 //! same usage, and the same id may come again later; so every id counts once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use claustre_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
+use super::conversation::{Projects, TranscriptRefused};
 use super::prices::Tokens;
 use super::wire::lenient;
 use crate::text;
 
-/// A line longer than this is skipped: no record that is read comes near it.
-const LINE_LIMIT: u64 = 64 * 1024 * 1024;
+/// A line longer than this is skipped: no record that is read comes near it. Less than [`LOOK_BYTES`], so that each look gets on.
+const LINE_LIMIT: u64 = 16 * 1024 * 1024;
+/// Most bytes read in one look.
+const LOOK_BYTES: u64 = 32 * 1024 * 1024;
+/// Longest time that one look takes.
+const LOOK_TIME: Duration = Duration::from_millis(500);
+/// Most subagents whose transcripts are read.
+const SUBAGENTS: usize = 1_000;
 /// Longest queued prompt kept, in characters.
 const QUEUED_LIMIT: usize = 16 * 1024;
 /// How many of the newest answers are watched for a growing count of output tokens.
@@ -32,6 +40,9 @@ const SYNTHETIC: &str = "<synthetic>";
 pub struct TranscriptState {
     /// Bytes read of each file, by its path.
     offsets: BTreeMap<PathBuf, u64>,
+    /// Files that were left in the middle of a line too long to be read.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    in_long_line: BTreeSet<PathBuf>,
     /// Hashes of the message ids counted.
     counted: BTreeSet<u64>,
     /// The newest answers and their output tokens, since a later record may tell a higher count.
@@ -75,6 +86,31 @@ pub struct Read {
     pub api_errors: Vec<String>,
     /// The usage changed.
     pub usage_changed: bool,
+    /// The budget was used up: there is more to read.
+    pub more: bool,
+}
+
+/// How much one look may read yet.
+#[derive(Debug)]
+struct Budget {
+    bytes: u64,
+    until: Instant,
+}
+
+impl Budget {
+    fn is_used_up(&self) -> bool {
+        self.bytes == 0 || Instant::now() >= self.until
+    }
+}
+
+/// What stands next in a file.
+enum Next {
+    /// A whole line of so many bytes, with its line break.
+    Line(u64),
+    /// So many bytes of a line that is too long.
+    TooLong(u64),
+    /// Nothing whole: the end of the file, or of the budget.
+    Nothing,
 }
 
 /// Why a transcript could not be read.
@@ -83,18 +119,26 @@ pub struct Read {
 pub struct TranscriptError {
     /// The file.
     pub path: PathBuf,
-    /// The reason the system gave.
-    pub source: io::Error,
+    /// Why not.
+    pub source: TranscriptRefused,
 }
 
 impl TranscriptState {
-    /// Reads what was appended to the transcript and to those of its subagents. A file that does not
-    /// exist yet is empty. On an error all that was read before it is kept, and the next read goes on.
-    pub fn read(&mut self, transcript: &Path) -> Result<Read, TranscriptError> {
+    /// Reads what was appended to the transcript and to those of its subagents, as far as the budget of one look reaches. A file
+    /// that does not exist yet is empty. On an error all that was read before it is kept, and the next read goes on.
+    pub fn read(
+        &mut self,
+        projects: &Projects,
+        transcript: &Path,
+    ) -> Result<Read, TranscriptError> {
         let mut found = Read::default();
-        self.read_file(transcript, true, &mut found)?;
+        let mut budget = Budget {
+            bytes: LOOK_BYTES,
+            until: Instant::now() + LOOK_TIME,
+        };
+        self.read_file(projects, transcript, true, &mut found, &mut budget)?;
         for path in subagents(transcript) {
-            self.read_file(&path, false, &mut found)?;
+            self.read_file(projects, &path, false, &mut found, &mut budget)?;
         }
         Ok(found)
     }
@@ -109,31 +153,55 @@ impl TranscriptState {
 
     fn read_file(
         &mut self,
+        projects: &Projects,
         path: &Path,
         is_main: bool,
         found: &mut Read,
+        budget: &mut Budget,
     ) -> Result<(), TranscriptError> {
         let failed = |source| TranscriptError {
             path: path.to_owned(),
             source,
         };
-        let mut file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(failed(error)),
+        let Some((mut file, length)) = projects.open(path).map_err(failed)? else {
+            return Ok(());
         };
-        let length = file.metadata().map_err(failed)?.len();
         let mut offset = self.offsets.get(path).copied().unwrap_or_default();
         if offset > length {
             // The file was replaced by a shorter one; the ids keep what was counted from counting again.
             offset = 0;
+            self.in_long_line.remove(path);
         }
         if offset == length {
             return Ok(());
         }
+        if budget.is_used_up() {
+            found.more = true;
+            return Ok(());
+        }
+        let failed = |source: io::Error| failed(source.into());
         file.seek(SeekFrom::Start(offset)).map_err(failed)?;
-        let mut reader = BufReader::with_capacity(64 * 1024, file);
-        let result = self.read_lines(&mut reader, &mut offset, is_main, found);
+        let mut reader = BufReader::with_capacity(64 * 1024, file.take(budget.bytes));
+        let mut in_long_line = self.in_long_line.remove(path);
+        let before = offset;
+        let result = self.read_lines(
+            &mut reader,
+            &mut offset,
+            &mut in_long_line,
+            is_main,
+            found,
+            budget.until,
+        );
+        budget.bytes = budget.bytes.saturating_sub(offset.saturating_sub(before));
+        // What is left of a file that was not read to its end is more than an unfinished line.
+        let is_cut = reader.get_ref().limit() == 0 || Instant::now() >= budget.until;
+        found.more |= is_cut && offset < length;
+        if is_cut {
+            budget.bytes = 0;
+        }
+        if in_long_line {
+            self.in_long_line.insert(path.to_owned());
+        }
         self.offsets.insert(path.to_owned(), offset);
         result.map_err(failed)
     }
@@ -143,11 +211,32 @@ impl TranscriptState {
         &mut self,
         reader: &mut impl BufRead,
         offset: &mut u64,
+        in_long_line: &mut bool,
         is_main: bool,
         found: &mut Read,
+        until: Instant,
     ) -> io::Result<()> {
         let mut line = Vec::new();
-        while let Some(size) = next_line(reader, &mut line)? {
+        while Instant::now() < until {
+            if *in_long_line {
+                let (size, is_over) = skip_line(reader, until)?;
+                *offset = offset.saturating_add(size);
+                if !is_over {
+                    return Ok(());
+                }
+                *in_long_line = false;
+                found.bad_lines = found.bad_lines.saturating_add(1);
+                continue;
+            }
+            let size = match next_line(reader, &mut line)? {
+                Next::Line(size) => size,
+                Next::TooLong(size) => {
+                    *offset = offset.saturating_add(size);
+                    *in_long_line = true;
+                    continue;
+                }
+                Next::Nothing => return Ok(()),
+            };
             *offset = offset.saturating_add(size);
             found.lines = found.lines.saturating_add(1);
             if line.iter().all(u8::is_ascii_whitespace) {
@@ -248,6 +337,7 @@ fn subagents(transcript: &Path) -> Vec<PathBuf> {
     };
     let mut paths: Vec<PathBuf> = files
         .filter_map(Result::ok)
+        .take(SUBAGENTS)
         .filter(|file| {
             let name = file.file_name();
             let name = name.to_string_lossy();
@@ -259,27 +349,47 @@ fn subagents(transcript: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Reads one whole line, without keeping more than [`LINE_LIMIT`] of it; gives its size in bytes with
-/// the line break. An unfinished last line is left for the next read.
-fn next_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<u64>> {
+/// Reads one whole line with its line break. An unfinished last line is left for the next read.
+fn next_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Next> {
     line.clear();
     let mut size: u64 = 0;
     loop {
         let available = reader.fill_buf()?;
         if available.is_empty() {
-            return Ok(None);
+            return Ok(Next::Nothing);
         }
         let end = available.iter().position(|byte| *byte == b'\n');
         let taken = end.map_or(available.len(), |end| end.saturating_add(1));
-        if size <= LINE_LIMIT {
-            line.extend(available.iter().take(taken));
-        }
+        line.extend(available.iter().take(taken));
         reader.consume(taken);
         size = size.saturating_add(u64::try_from(taken).unwrap_or(u64::MAX));
         if end.is_some() {
-            return Ok(Some(size));
+            return Ok(Next::Line(size));
+        }
+        if size > LINE_LIMIT {
+            line.clear();
+            return Ok(Next::TooLong(size));
         }
     }
+}
+
+/// Reads on to the end of a line, and keeps nothing; gives how far that was, and whether the end was reached.
+fn skip_line(reader: &mut impl BufRead, until: Instant) -> io::Result<(u64, bool)> {
+    let mut size: u64 = 0;
+    while Instant::now() < until {
+        let available = reader.fill_buf()?;
+        if available.is_empty() {
+            break;
+        }
+        let end = available.iter().position(|byte| *byte == b'\n');
+        let taken = end.map_or(available.len(), |end| end.saturating_add(1));
+        reader.consume(taken);
+        size = size.saturating_add(u64::try_from(taken).unwrap_or(u64::MAX));
+        if end.is_some() {
+            return Ok((size, true));
+        }
+    }
+    Ok((size, false))
 }
 
 fn is_interruption(message: &WireMessage) -> bool {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::adapters::claude::config_files::ConfigPaths;
 use crate::adapters::claude::prices::PriceTable;
 use serde_json::json;
 use std::io::Write;
@@ -19,7 +20,11 @@ impl Project {
     }
 
     fn path(&self) -> PathBuf {
-        self.home.path().join("abc.jsonl")
+        self.home.path().join(".claude/projects/wt/abc.jsonl")
+    }
+
+    fn projects(&self) -> Projects {
+        Projects::of(&ConfigPaths::new(self.home.path(), None))
     }
 
     fn append(&self, path: &Path, content: &str) {
@@ -37,7 +42,7 @@ impl Project {
         let kept = serde_json::to_string(&self.state).expect("JSON");
         self.state = serde_json::from_str(&kept).expect("read back");
         let path = self.path();
-        self.state.read(&path).expect("read")
+        self.state.read(&self.projects(), &path).expect("read")
     }
 }
 
@@ -164,7 +169,10 @@ fn subagents_count_and_do_not_touch_the_turn() {
         &project.path(),
         "{\"type\":\"system\",\"subtype\":\"turn_duration\",\"durationMs\":595}\n",
     );
-    let agent = project.home.path().join("abc/subagents/agent-a1.jsonl");
+    let agent = project
+        .home
+        .path()
+        .join(".claude/projects/wt/abc/subagents/agent-a1.jsonl");
     project.append(&agent, &answer("m2", 2));
     project.append(&agent.with_extension("meta.json"), "{}");
     project.read();
@@ -218,4 +226,46 @@ fn queued_prompts_and_interruptions_are_seen() {
     );
     project.read();
     assert_eq!(project.state.turn, TurnMark::Running);
+}
+
+#[test]
+fn a_line_too_long_is_skipped_over_several_looks_and_what_follows_is_read() {
+    let mut project = Project::new();
+    let path = project.path();
+    project.append(&path, &answer("first", 1));
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .expect("opened");
+    let chunk = vec![b'x'; 1024 * 1024];
+    for _ in 0..40 {
+        file.write_all(&chunk).expect("appended");
+    }
+    file.write_all(b"\n").expect("appended");
+    project.append(&path, &answer("second", 2));
+    let looks = (1..).take(100).find(|_| !project.read().more);
+    assert!(looks > Some(1), "one look has a budget");
+    assert_eq!(project.state.total().output, 3);
+    assert!(!project.read().usage_changed);
+}
+
+#[test]
+fn a_pipe_among_the_subagents_is_refused_and_nothing_counts_twice() {
+    let mut project = Project::new();
+    project.append(&project.path(), &answer("first", 1));
+    let folder = project
+        .home
+        .path()
+        .join(".claude/projects/wt/abc/subagents");
+    fs::create_dir_all(&folder).expect("made");
+    let pipe = folder.join("agent-a.jsonl");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo").success());
+    let path = project.path();
+    let projects = project.projects();
+    for _ in 0..2 {
+        let error = project.state.read(&projects, &path).expect_err("refused");
+        assert!(error.to_string().contains("not a regular file"), "{error}");
+        assert_eq!(project.state.total().output, 1);
+    }
 }

@@ -74,6 +74,10 @@ pub(super) struct Watched {
     pub claude_session_id: Option<String>,
     pub transcript: Option<PathBuf>,
     pub bill: Bill,
+    /// The transcript grew while it was read.
+    pub is_to_be_read_again: bool,
+    /// The session is closed and its client has ended: the next count is the last.
+    pub is_final: bool,
     pid: Option<u32>,
     identified_at: Timestamp,
     process: ProcessState,
@@ -102,6 +106,8 @@ impl Watched {
             claude_session_id: None,
             transcript: None,
             bill: Bill::default(),
+            is_to_be_read_again: false,
+            is_final: false,
             pid: None,
             identified_at: Timestamp::default(),
             process: ProcessState::Unknown,
