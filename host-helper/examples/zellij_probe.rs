@@ -125,7 +125,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 let session = word(3).parse().unwrap_or(SessionId::new(Uuid::nil()));
                 format!("{:?}", screens.close(session, place, word(2)).await)
             }
-            "rename" => format!("{:?}", screens.rename(place, word(2)).await),
+            "rename" => format!("{:?}", screens.rename(place, word(2), String::new()).await),
             "linkclose" => format!(
                 "{:?}",
                 link.act(PaneAction::CloseTab {

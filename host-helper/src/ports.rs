@@ -458,11 +458,25 @@ pub trait Multiplexer: Send + Sync {
     /// # Errors
     /// The multiplexer does not answer.
     fn close(&self, session: SessionId, pane: &PaneFacts, name: &str) -> Result<(), PortError>;
-    /// Names the pane's tab.
+    /// Names the pane's tab, if its name contains `only`: another name is the user's own.
     ///
     /// # Errors
     /// It is gone.
-    fn rename(&self, pane: &PaneFacts, name: &str) -> Result<(), PortError>;
+    fn rename(&self, pane: &PaneFacts, name: &str, only: &str) -> Result<(), PortError>;
+    /// What the tabs of all panes in the pane's Zellij session are called, by terminal pane. Empty where it cannot tell.
+    ///
+    /// # Errors
+    /// The session does not answer.
+    fn tab_names(
+        &self,
+        _pane: &PaneFacts,
+    ) -> Result<std::collections::BTreeMap<u32, String>, PortError> {
+        Ok(std::collections::BTreeMap::new())
+    }
+    /// Is anything being done for somebody who waits for it? What can wait should.
+    fn is_busy(&self) -> bool {
+        false
+    }
     /// Writes bytes into the pane.
     ///
     /// # Errors

@@ -265,7 +265,7 @@ pub enum PaneAction {
         /// The tab's name, with or without a mark: only a tab that carries it is closed.
         name: String,
     },
-    /// Names the tab of a pane.
+    /// Names the tab of a pane, if it carries this name already, with or without a mark: another name is the user's own.
     RenameTab {
         /// The terminal pane.
         pane: u32,

@@ -28,7 +28,7 @@ pub enum Effect {
         session: SessionId,
         message: MessageId,
     },
-    /// Give the tab its name, with a mark while it needs a person.
+    /// Asked for by former versions, and done by doing nothing: the marks of tabs are no effects.
     NameTab { session: SessionId, cause: EventId },
     /// Tell the person that something needs them.
     Notify {
@@ -77,5 +77,19 @@ impl Effect {
             | Self::NameTab { session, .. } => Some(*session),
             Self::Notify { session, .. } => *session,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_former_versions_stored_is_still_read() {
+        let id = "0b0e7a51-6f5c-4d0e-9a57-0d4f6ad2f6a1";
+        let stored = format!(r#"{{"effect":"name_tab","session":"{id}","cause":"{id}"}}"#);
+        let effect: Effect = serde_json::from_str(&stored).unwrap();
+        assert!(matches!(effect, Effect::NameTab { .. }));
+        assert_eq!(effect.key(), format!("name/{id}/{id}"));
     }
 }

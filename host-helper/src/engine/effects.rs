@@ -12,7 +12,6 @@ use claustre_domain::{
 use claustre_protocol::{
     ids::SessionId,
     rpc::Fault,
-    status::{ClaudeStatus, TaskStatus},
 };
 
 use super::{Engine, reports::Input};
@@ -92,6 +91,8 @@ impl Effects {
                 self.multiplexer.toast(text, false);
                 Ran::Done(Vec::new())
             }
+            // Stored by former versions; tabs are marked by `marks`.
+            (Effect::NameTab { .. }, _) => Ran::Done(Vec::new()),
             // The session was never heard of: nothing can be done for it.
             (_, None) => Ran::Done(Vec::new()),
             (Effect::PrepareSession { .. }, Some(session)) => self.prepare(&session),
@@ -107,7 +108,6 @@ impl Effects {
             (Effect::DeliverMessage { message, .. }, Some(session)) => {
                 self.deliver(&session, *message)
             }
-            (Effect::NameTab { .. }, Some(session)) => self.name_tab(&session),
         }
     }
 
@@ -201,40 +201,6 @@ impl Effects {
                 commands: Vec::new(),
             },
         }
-    }
-
-    fn name_tab(&self, session: &Session) -> Ran {
-        let Some(pane) = session.pane.get().filter(|_| session.is_open()) else {
-            return Ran::Done(Vec::new());
-        };
-        let name = format!("{}{}", self.mark(session), session.tab_name());
-        match self.multiplexer.rename(&facts(pane), &name) {
-            Ok(()) => Ran::Done(Vec::new()),
-            // A tab's name is not worth repeating: the next change of status names it again.
-            Err(error) => {
-                tracing::debug!(error = %error.message, "naming a tab");
-                Ran::Done(Vec::new())
-            }
-        }
-    }
-
-    /// The mark before a tab's name while its session needs a person.
-    fn mark(&self, session: &Session) -> &'static str {
-        let standing = session.status();
-        if !session.asks.is_empty() || standing.status == ClaudeStatus::WaitingForInput {
-            return "▲ ";
-        }
-        if standing.status == ClaudeStatus::Error {
-            return "✗ ";
-        }
-        let in_review = session.task.value().is_some_and(|task| {
-            self.engine
-                .read_blocking(|reader| reader.task(task))
-                .is_ok_and(|task| {
-                    task.is_some_and(|task| task.status_now() == TaskStatus::InReview)
-                })
-        });
-        if in_review { "◐ " } else { "" }
     }
 }
 

@@ -1,12 +1,13 @@
 //! The one path of business logic: everything that anybody orders or reports goes through [`Engine::submit`].
 //!
 //! [`writer`] decides and stores, [`outbox`] does what follows, [`reports`] understands what sessions tell,
-//! [`live`] keeps what is not worth an event, [`boot`] brings log and host in line at the start.
+//! [`live`] keeps what is not worth an event, [`marks`] puts marks on tabs, [`boot`] brings log and host in line at the start.
 
 pub mod boot;
 mod delivery;
 pub mod effects;
 pub mod live;
+pub mod marks;
 pub mod outbox;
 mod prompt_box;
 pub mod recount;

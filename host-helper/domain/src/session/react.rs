@@ -45,36 +45,23 @@ pub fn react(world: &dyn World, recorded: &Recorded) -> Vec<Effect> {
         Event::SessionStatusChanged {
             session, status, ..
         } => {
-            let mut effects = vec![Effect::NameTab {
-                session: *session,
-                cause,
-            }];
             if *status == ClaudeStatus::Idle {
-                effects.extend(next_message(world, *session));
+                next_message(world, *session)
+            } else {
+                Vec::new()
             }
-            effects
         }
         Event::MessageQueued { session, .. } => next_message(world, *session),
         Event::MessageDropped { session, .. }
         | Event::MessageRetried { session, .. }
         | Event::MessageDelivered { session, .. } => next_message(world, *session),
-        Event::SessionAsked(asked) => vec![
-            Effect::NameTab {
-                session: asked.session,
-                cause,
+        Event::SessionAsked(asked) => vec![Effect::Notify {
+            session: Some(asked.session),
+            task: asked.task,
+            text: match name_of(world, asked.session, asked.task) {
+                Some(name) => format!("{name} asks: {}", asked.title),
+                None => asked.title.clone(),
             },
-            Effect::Notify {
-                session: Some(asked.session),
-                task: asked.task,
-                text: match name_of(world, asked.session, asked.task) {
-                    Some(name) => format!("{name} asks: {}", asked.title),
-                    None => asked.title.clone(),
-                },
-                cause,
-            },
-        ],
-        Event::SessionAskClosed { session, .. } => vec![Effect::NameTab {
-            session: *session,
             cause,
         }],
         Event::SessionClosed { session, .. } => vec![

@@ -34,15 +34,10 @@ pub fn react(world: &dyn World, recorded: &Recorded) -> Vec<Effect> {
         Some(reason) => format!("{title}: {status} ({reason})"),
         None => format!("{title}: {status}"),
     };
-    let mut effects = vec![Effect::Notify {
+    vec![Effect::Notify {
         session: known.active_session(),
         task: Some(*task),
         text,
         cause: recorded.id,
-    }];
-    effects.extend(known.active_session().map(|session| Effect::NameTab {
-        session,
-        cause: recorded.id,
-    }));
-    effects
+    }]
 }

@@ -3,7 +3,9 @@
 //! With Zellij everything goes through the plugin where it answers: it disturbs nobody's view and takes a millisecond. Where
 //! it does not (it is not set up, or waits for its permission) the command line does the same.
 
-use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration,
+};
 
 use claustre_protocol::{
     base64,
@@ -23,7 +25,7 @@ use super::{
 pub const BACKGROUND_SESSION: &str = "claustre";
 
 /// How long the plugin of a new session may take to call.
-const PLUGIN_WAIT: Duration = Duration::from_secs(5);
+const PLUGIN_WAIT: Duration = Duration::from_secs(10);
 /// How long a new tab may take to be listed.
 const TAB_WAIT: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(50);
@@ -117,8 +119,10 @@ pub trait Multiplexer: Send + Sync {
     /// Closes the pane that was opened for the session, and its tab if it carries this name (with or without a mark). One that is
     /// closed already is no error.
     fn close(&self, session: SessionId, place: PanePlace, name: String) -> Pending<'_, ()>;
-    /// Names the tab of the pane.
-    fn rename(&self, place: PanePlace, name: String) -> Pending<'_, ()>;
+    /// Names the tab of the pane, if its name contains `only`.
+    fn rename(&self, place: PanePlace, name: String, only: String) -> Pending<'_, ()>;
+    /// What the tabs of all terminal panes of the session are called.
+    fn tab_names(&self, place: PanePlace) -> Pending<'_, BTreeMap<u32, String>>;
     /// Writes bytes into the pane, as if they were typed.
     fn write(&self, place: PanePlace, bytes: Vec<u8>) -> Pending<'_, ()>;
     /// The text on the pane's screen.
@@ -190,15 +194,16 @@ impl ZellijMultiplexer {
     }
 
     async fn open(&self, open: OpenSession) -> Result<Opened, MultiplexerError> {
-        let link = match &open.zellij_session {
-            Some(session) => self.links.of_session(session),
-            None => self.best_link(),
-        };
-        if let Some(link) = link {
+        let wanted = open.zellij_session.as_deref();
+        if let Some(link) = self.link_for(wanted) {
             return self.open_through(&link, open).await;
         }
-        let wanted = open.zellij_session.as_deref();
         let starting = self.starting.lock().await;
+        // Whoever held the lock may have started a session, whose plugin has called meanwhile.
+        if let Some(link) = self.link_for(wanted) {
+            drop(starting);
+            return self.open_through(&link, open).await;
+        }
         let session = match self.running_session(wanted).await? {
             Some(session) => session,
             None => {
@@ -238,6 +243,14 @@ impl ZellijMultiplexer {
             }
         }
         Ok(None)
+    }
+
+    /// The link of the wanted session; none wanted = the best there is.
+    fn link_for(&self, wanted: Option<&str>) -> Option<LinkHandle> {
+        match wanted {
+            Some(session) => self.links.of_session(session),
+            None => self.best_link(),
+        }
     }
 
     /// The link of a session that somebody looks at, or any that is up.
@@ -440,7 +453,20 @@ impl ZellijMultiplexer {
         .await
     }
 
-    async fn rename_tab(&self, place: PanePlace, name: String) -> Result<(), MultiplexerError> {
+    async fn rename_tab(
+        &self,
+        place: PanePlace,
+        name: String,
+        only: String,
+    ) -> Result<(), MultiplexerError> {
+        // The command line costs Zellij twice as much as the plugin.
+        let what = PaneAction::RenameTab {
+            pane: place.pane,
+            name: name.clone(),
+        };
+        if self.through(&place, what).await?.is_some() {
+            return Ok(());
+        }
         let PanePlace { session, pane, .. } = place;
         self.call(move |zellij| match zellij.tab_of(&session, pane)? {
             // Without a tab of its own there is nothing to name.
@@ -449,6 +475,7 @@ impl ZellijMultiplexer {
                 is_suppressed: true,
                 ..
             }) => Ok(()),
+            Some(listed) if !listed.tab_name.contains(&only) => Ok(()),
             Some(listed) => zellij.rename_tab(&session, listed.tab_id, &name),
         })
         .await
@@ -491,8 +518,21 @@ impl Multiplexer for ZellijMultiplexer {
         Box::pin(self.close_pane(session, place, name))
     }
 
-    fn rename(&self, place: PanePlace, name: String) -> Pending<'_, ()> {
-        Box::pin(self.rename_tab(place, name))
+    fn rename(&self, place: PanePlace, name: String, only: String) -> Pending<'_, ()> {
+        Box::pin(self.rename_tab(place, name, only))
+    }
+
+    fn tab_names(&self, place: PanePlace) -> Pending<'_, BTreeMap<u32, String>> {
+        Box::pin(async move {
+            let panes = self
+                .call(move |zellij| zellij.panes(&place.session))
+                .await?;
+            Ok(panes
+                .into_iter()
+                .filter(|pane| !pane.is_plugin && !pane.is_suppressed)
+                .map(|pane| (pane.id, pane.tab_name))
+                .collect())
+        })
     }
 
     fn write(&self, place: PanePlace, bytes: Vec<u8>) -> Pending<'_, ()> {

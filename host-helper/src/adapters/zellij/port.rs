@@ -1,6 +1,12 @@
 //! The engine's port to tabs and panes. It is called on threads that may block; the work itself is async.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use claustre_protocol::{ids::SessionId, link::ToPlugin};
 use tokio::runtime::Handle;
@@ -19,6 +25,8 @@ pub struct ZellijPort {
     links: Arc<Links>,
     runtime: Handle,
     shell_beside: bool,
+    /// Calls that somebody waits for.
+    under_way: AtomicUsize,
 }
 
 impl ZellijPort {
@@ -34,11 +42,29 @@ impl ZellijPort {
             links,
             runtime,
             shell_beside,
+            under_way: AtomicUsize::new(0),
         }
     }
 
     fn wait<Value>(&self, pending: Pending<'_, Value>) -> Result<Value, PortError> {
+        let _counted = Counted::one_more(&self.under_way);
         self.runtime.block_on(pending).map_err(port_error)
+    }
+}
+
+/// One more call under way, for as long as it lives.
+struct Counted<'count>(&'count AtomicUsize);
+
+impl<'count> Counted<'count> {
+    fn one_more(count: &'count AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -72,8 +98,20 @@ impl Multiplexer for ZellijPort {
         self.wait(self.zellij.close(session, place(pane), name.to_owned()))
     }
 
-    fn rename(&self, pane: &PaneFacts, name: &str) -> Result<(), PortError> {
-        self.wait(self.zellij.rename(place(pane), name.to_owned()))
+    fn rename(&self, pane: &PaneFacts, name: &str, only: &str) -> Result<(), PortError> {
+        // Nobody waits for it, so it does not count as work under way.
+        let renamed = self
+            .zellij
+            .rename(place(pane), name.to_owned(), only.to_owned());
+        self.runtime.block_on(renamed).map_err(port_error)
+    }
+
+    fn tab_names(&self, pane: &PaneFacts) -> Result<BTreeMap<u32, String>, PortError> {
+        self.wait(self.zellij.tab_names(place(pane)))
+    }
+
+    fn is_busy(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) > 0
     }
 
     fn write(&self, pane: &PaneFacts, bytes: &[u8]) -> Result<(), PortError> {
