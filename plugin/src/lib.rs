@@ -13,6 +13,7 @@
 //! | [`theme`] | styles by meaning, marks of statuses |
 //! | [`text`] | columns, cutting, wrapping, cleaning |
 //! | [`link`] | the plugin's end of the link to the daemon |
+//! | [`grant`] | when to ask Zellij for the permissions again |
 //! | [`presence`] | is it before its client's eyes, whose key was it |
 //! | [`timers`] | deadlines over Zellij's one-shot timers |
 //! | [`zellij`] | what Zellij tells the plugin, as bytes |
@@ -22,6 +23,7 @@ pub mod ansi;
 pub mod effect;
 #[cfg(test)]
 mod fixture;
+pub mod grant;
 pub mod keymap;
 pub mod link;
 pub mod model;

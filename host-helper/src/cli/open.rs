@@ -1,10 +1,14 @@
 //! `claustre` alone: opens the dashboard.
 
-use std::{ffi::OsString, fs};
+use std::{
+    ffi::OsString,
+    fs, thread,
+    time::{Duration, Instant},
+};
 
 use claustre_protocol::{
     link::MESSAGE_SHOW,
-    request::{DashboardShow, Done, Request},
+    request::{DaemonStatus, DashboardShow, Done, Nothing, Request},
 };
 
 use super::{Context, error::CliError};
@@ -14,7 +18,8 @@ use crate::{programs, setup};
 pub(super) fn run(context: &mut Context) -> Result<(), CliError> {
     context.client()?;
     if let Ok(session) = std::env::var("ZELLIJ_SESSION_NAME") {
-        return show(&session);
+        is_set_up(context)?;
+        return show_here(context, &session);
     }
     if context.ui.width.is_none() {
         return Err(
@@ -22,6 +27,7 @@ pub(super) fn run(context: &mut Context) -> Result<(), CliError> {
                 .with_hint("claustre status prints what runs"),
         );
     }
+    is_set_up(context)?;
     let layout = context.paths.zellij().join("claustre.kdl");
     let failed = |error| {
         CliError::failed(&format!("writing {}", layout.display()), error)
@@ -47,6 +53,61 @@ pub(super) fn run(context: &mut Context) -> Result<(), CliError> {
             layout.into_os_string(),
         ],
     )
+}
+
+/// Without the plugin there is nothing to show.
+fn is_set_up(context: &Context) -> Result<(), CliError> {
+    let plugin = context.paths.zellij().join("claustre.wasm");
+    if context.paths.setup_journal().exists() || plugin.exists() {
+        return Ok(());
+    }
+    Err(
+        CliError::failed("opening the dashboard", "it is not in Zellij yet")
+            .with_hint("claustre setup shows what it writes, and asks"),
+    )
+}
+
+/// Shows it in the Zellij session that this is typed in, and sees that it is there: a plugin that does not answer takes the
+/// message and does nothing.
+fn show_here(context: &mut Context, session: &str) -> Result<(), CliError> {
+    show(session)?;
+    if answers(context, session, CALL_LIMIT)? {
+        return Ok(());
+    }
+    let reload = [
+        "--session",
+        session,
+        "action",
+        "start-or-reload-plugin",
+        PLUGIN,
+    ];
+    programs::output("zellij", &reload).map_err(|error| {
+        CliError::failed("loading the dashboard once more", error).with_hint("claustre doctor")
+    })?;
+    if answers(context, session, LOAD_LIMIT)? {
+        return show(session);
+    }
+    Err(CliError::failed(
+        "showing the dashboard",
+        format!("its plugin in Zellij session {session} does not answer"),
+    )
+    .with_hint("claustre doctor says what is missing"))
+}
+
+/// Is the plugin of this session linked to the daemon within this time?
+fn answers(context: &mut Context, session: &str, limit: Duration) -> Result<bool, CliError> {
+    let deadline = Instant::now() + limit;
+    let link = format!("{session} (");
+    loop {
+        let status: DaemonStatus = context.call(Request::DaemonStatus(Nothing {}))?;
+        if status.links.iter().any(|linked| linked.starts_with(&link)) {
+            return Ok(true);
+        }
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        thread::sleep(LOOK);
+    }
 }
 
 /// Has the plugin show the dashboard in this Zellij session and focus it. Zellij's own call for it would put the pane on the
@@ -81,6 +142,12 @@ fn is_session(name: &str) -> Result<bool, CliError> {
     Ok(listed.lines().any(|line| line.trim() == name))
 }
 
+/// Between two looks whether the plugin answers.
+const LOOK: Duration = Duration::from_millis(100);
+/// A plugin calls for a daemon that was just started within this time.
+const CALL_LIMIT: Duration = Duration::from_secs(4);
+/// A plugin that was loaded once more calls within this time.
+const LOAD_LIMIT: Duration = Duration::from_secs(8);
 /// Says what is missing.
 const DOCTOR: &str = "claustre doctor says whether Zellij is there";
 /// Alias of the plugin.

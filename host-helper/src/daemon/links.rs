@@ -1,22 +1,18 @@
 //! The dashboards: what changed is drawn on them, what people ask on them is answered, and panes that were opened while nobody
 //! looked get their tabs when somebody does.
 
-use std::{
-    collections::BTreeSet,
-    str::FromStr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use claustre_domain::{
     command::{Command, SessionCommand},
     entity::touched,
+    event::{Event, Recorded},
     session::Pane,
 };
 use claustre_protocol::{
     dashboard::DashboardUpdate,
     ids::SessionId,
-    link::{Instance, MESSAGE_SHOW, PaneAction, ToPlugin},
+    link::{Instance, PaneAction, ToPlugin},
     request::{Done, Request},
 };
 use serde_json::json;
@@ -26,8 +22,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::showing::Showing;
 use crate::{
-    adapters::zellij::{LinkEvent, LinkHandle, LinkKey, Links, Zellij},
+    adapters::zellij::{LinkEvent, LinkHandle, LinkKey, Links},
     engine::Engine,
     ports::Multiplexer,
     server::{api::Api, dashboard::Drawing},
@@ -42,58 +39,16 @@ pub struct Dashboards {
     pub links: Arc<Links>,
     /// Answers requests.
     pub api: Arc<Api>,
-    /// The program, for what no link does.
-    pub zellij: Zellij,
     /// Tabs and panes.
     pub multiplexer: Arc<dyn Multiplexer>,
     /// How many sessions may run at once; 0 = no cap.
     pub capacity: u32,
-    /// Dashboards to be put in front.
-    pub wanted: Arc<Wanted>,
-}
-
-/// Zellij sessions whose dashboard is to be put in front as soon as its plugin calls.
-#[derive(Default)]
-pub struct Wanted(Mutex<BTreeSet<String>>);
-
-impl Wanted {
-    /// Remembers one.
-    pub fn add(&self, session: String) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(session);
-    }
-
-    fn take(&self, session: &str) -> bool {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(session)
-    }
-}
-
-/// Puts a dashboard in front, through a pipe that the plugin answers itself.
-pub fn show(zellij: &Zellij, link: &LinkHandle) {
-    let zellij = zellij.clone();
-    let (session, plugin) = (link.key().session.clone(), link.plugin().cloned());
-    tokio::task::spawn_blocking(move || {
-        let shown = zellij
-            .pipe(&session, plugin.as_ref(), MESSAGE_SHOW)
-            .args(["--", "now"])
-            .time_limit(SHOW_LIMIT)
-            .run();
-        if let Err(error) = shown.and_then(|finished| finished.require_success()) {
-            tracing::warn!(%error, session, "putting the dashboard in front");
-        }
-    });
+    /// Puts dashboards in front.
+    pub showing: Arc<Showing>,
 }
 
 /// How long a change of telemetry alone waits for an event to go with.
 const LIVE_PAUSE: Duration = Duration::from_millis(250);
-
-/// How long the plugin may take: without the permission it asks for it does not answer at all.
-const SHOW_LIMIT: Duration = Duration::from_secs(5);
 
 /// Draws with one reader.
 ///
@@ -203,6 +158,7 @@ impl Dashboards {
         mut events: mpsc::Receiver<(LinkKey, LinkEvent)>,
         stop: CancellationToken,
     ) {
+        let mut advanced = self.engine.subscribe();
         loop {
             let (key, event) = tokio::select! {
                 () = stop.cancelled() => return,
@@ -210,6 +166,15 @@ impl Dashboards {
                     Some(received) => received,
                     None => return,
                 },
+                stored = advanced.recv() => {
+                    match stored {
+                        Ok(stored) => self.adopt_late(&stored.events),
+                        // Whoever attaches next finds what was missed.
+                        Err(RecvError::Lagged(_)) => {}
+                        Err(RecvError::Closed) => return,
+                    }
+                    continue;
+                }
             };
             match event {
                 LinkEvent::Ask {
@@ -223,17 +188,11 @@ impl Dashboards {
                     );
                 }
                 LinkEvent::ClientsChanged { clients } if !clients.is_empty() => {
+                    self.showing.somebody_looks(&key.session);
                     let dashboards = self.clone();
                     tokio::spawn(async move { dashboards.adopt(key).await });
                 }
-                LinkEvent::Up => {
-                    tracing::info!(link = %key, "a dashboard answers");
-                    if self.wanted.take(&key.session)
-                        && let Some(link) = self.links.of_session(&key.session)
-                    {
-                        show(&self.zellij, &link);
-                    }
-                }
+                LinkEvent::Up => tracing::info!(link = %key, "a dashboard answers"),
                 LinkEvent::Down => tracing::info!(link = %key, "a dashboard does not answer"),
                 LinkEvent::Gone => tracing::info!(link = %key, "a Zellij server is gone"),
                 // The launcher of a closed pane tells for itself.
@@ -273,6 +232,25 @@ impl Dashboards {
         Some(())
     }
 
+    /// A pane that was opened while nobody looked is stored only after somebody came.
+    fn adopt_late(self: &Arc<Self>, events: &[Recorded]) {
+        for recorded in events {
+            let Event::SessionPaneOpened {
+                zellij_session,
+                background: true,
+                ..
+            } = &recorded.event
+            else {
+                continue;
+            };
+            let link = self.links.of_session(zellij_session);
+            if let Some(link) = link.filter(LinkHandle::is_attached) {
+                let dashboards = self.clone();
+                tokio::spawn(async move { dashboards.adopt(link.key().clone()).await });
+            }
+        }
+    }
+
     /// Gives panes in the background their tabs.
     async fn adopt(&self, key: LinkKey) {
         let found = self
@@ -298,29 +276,25 @@ impl Dashboards {
                 return;
             }
         };
-        if waiting.is_empty() {
-            return;
-        }
-        let panes: Vec<(u32, String)> = waiting
-            .iter()
-            .map(|(_, pane, name)| (*pane, name.clone()))
-            .collect();
-        let multiplexer = self.multiplexer.clone();
-        let zellij_session = key.session.clone();
-        let adopted =
-            tokio::task::spawn_blocking(move || multiplexer.adopt(&zellij_session, &panes)).await;
-        match adopted {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(error = %error.message, "giving panes their tabs");
-                return;
+        // One after the other: a pane that is gone must not keep the others from their tabs.
+        for (session, pane, name) in waiting {
+            let multiplexer = self.multiplexer.clone();
+            let zellij_session = key.session.clone();
+            let adopted = tokio::task::spawn_blocking(move || {
+                multiplexer.adopt(&zellij_session, &[(pane, name)])
+            })
+            .await;
+            match adopted {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(error = %error.message, "giving a pane its tab");
+                    continue;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "giving a pane its tab");
+                    continue;
+                }
             }
-            Err(error) => {
-                tracing::error!(%error, "giving panes their tabs");
-                return;
-            }
-        }
-        for (session, pane, _) in waiting {
             let command = Command::Session(SessionCommand::ReportPane {
                 session,
                 zellij_session: key.session.clone(),

@@ -5,6 +5,7 @@ mod links;
 mod lock;
 mod logs;
 mod needs;
+mod showing;
 mod spool;
 mod supervise;
 mod tokens;
@@ -32,8 +33,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
-    links::{Dashboards, Wanted},
+    links::Dashboards,
     lock::DaemonLock,
+    showing::Showing,
     spool::{Daemon, Spool},
     tokens::Tokens,
 };
@@ -56,7 +58,7 @@ use crate::{
     engine::{
         Advanced, Engine, Order, Parts, ReaderPool, boot,
         effects::Effects,
-        live, outbox, recount,
+        live, marks, outbox, recount,
         reports::{self, Input},
         writer,
     },
@@ -139,6 +141,7 @@ async fn serve(
     let host: Arc<dyn Host> = Arc::new(SystemHost);
     let started_at = host.now();
     let own = std::env::current_exe().context("finding this program")?;
+    let own_program = own.clone();
 
     // The writer.
     let (work, orders) = channel::channel(WAITING_ORDERS);
@@ -281,6 +284,11 @@ async fn serve(
         tracks: Default::default(),
     });
     tasks.spawn(outbox::run(engine.clone(), effects, stop.clone()));
+    tasks.spawn(marks::run(
+        engine.clone(),
+        multiplexer.clone(),
+        stop.clone(),
+    ));
     tasks.spawn(recount::run(
         engine.clone(),
         workspace.clone(),
@@ -305,8 +313,13 @@ async fn serve(
 
     // Front ends.
     let minting = tokens.clone();
-    let wanted: Arc<Wanted> = Arc::default();
-    let showing = (zellij.clone(), links.clone(), wanted.clone());
+    let showing = Arc::new(Showing::new(
+        zellij,
+        links.clone(),
+        own_program,
+        paths.zellij().join("claustre.wasm"),
+    ));
+    let shows = showing.clone();
     let (linking, shown_links) = (links.clone(), links.clone());
     let api = Arc::new(Api {
         engine: engine.clone(),
@@ -326,13 +339,7 @@ async fn serve(
         check_programs: Arc::new(move || needed.check()),
         stop: stop.clone(),
         mint_token: Arc::new(move |session| minting.mint(session)),
-        show: Arc::new(move |session| {
-            if let Some(link) = showing.1.of_session(&session) {
-                links::show(&showing.0, &link);
-            } else {
-                showing.2.add(session);
-            }
-        }),
+        show: Arc::new(move |session| shows.show(session)),
         link: Arc::new(move |link| {
             let key = LinkKey {
                 session: link.session,
@@ -353,10 +360,9 @@ async fn serve(
         engine: engine.clone(),
         links: links.clone(),
         api: api.clone(),
-        zellij,
         multiplexer,
         capacity,
-        wanted,
+        showing,
     });
     let drawing = dashboards.clone();
     let drawing_stop = stop.clone();

@@ -1,6 +1,7 @@
 //! Looks whether everything that Claustre needs is there and in order. It looks only: it starts nothing and writes nothing, but for
 //! what [`mend`] is asked for.
 
+mod dashboards;
 mod home;
 mod log;
 mod programs;
@@ -93,6 +94,7 @@ pub fn examine(paths: &Paths) -> Vec<Finding> {
     findings.push(programs::git());
     findings.push(programs::zellij());
     findings.extend(programs::zellij_setup(paths, &config));
+    findings.extend(dashboards::findings(paths));
     findings.extend(programs::claude(paths, &config));
     findings
 }

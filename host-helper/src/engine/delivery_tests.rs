@@ -355,7 +355,7 @@ impl Multiplexer for Bench {
     fn close(&self, _: SessionId, _: &PaneFacts, _: &str) -> Result<(), PortError> {
         panic!("nobody calls this here")
     }
-    fn rename(&self, _: &PaneFacts, _: &str) -> Result<(), PortError> {
+    fn rename(&self, _: &PaneFacts, _: &str, _: &str) -> Result<(), PortError> {
         panic!("nobody calls this here")
     }
     fn toast(&self, _: &str, _: bool) {}

@@ -9,10 +9,7 @@ use claustre_domain::{
     project::Project,
     session::{Pane, Session},
 };
-use claustre_protocol::{
-    ids::SessionId,
-    rpc::Fault,
-};
+use claustre_protocol::{ids::SessionId, rpc::Fault};
 
 use super::{Engine, reports::Input};
 use crate::{

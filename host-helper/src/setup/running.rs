@@ -65,7 +65,8 @@ fn load_into(
     address: &PluginAddress,
     plugin_changed: bool,
 ) -> Result<(), ZellijError> {
-    if plugin_changed {
+    // Without a client Zellij does not load it, and from then on keeps back whatever is meant for it.
+    if plugin_changed && zellij.clients(session)? > 0 {
         zellij.reload_plugin(session, address)?;
     }
     // It answers once it is loaded and has its permissions.

@@ -55,7 +55,11 @@ impl Shell {
             }
             PaneAction::RenameTab { pane, name } => {
                 let tab = tab_of(pane)?;
-                rename_tab_with_id(tab_id(&tab), name);
+                // Without its mark: a tab that is called otherwise was named by the user.
+                let plain = name.trim_start_matches(|c: char| !c.is_alphanumeric());
+                if tab.name.contains(plain) {
+                    rename_tab_with_id(tab_id(&tab), name);
+                }
                 Ok(ActionResult::Done {})
             }
             PaneAction::Write { pane, bytes } => {
@@ -153,11 +157,11 @@ fn adopt(panes: Vec<(u32, String)>) -> Result<ActionResult, String> {
     let mut missing = Vec::new();
     for (pane, name) in panes {
         match get_pane_info(PaneId::Terminal(pane)) {
-            // One that is in a tab already was adopted before.
-            Some(info) if info.is_suppressed => {
+            // One that has its tab already was given it before. Without the dashboard it was opened beside others, in theirs.
+            Some(info) if !info.is_suppressed && tab_of(pane)?.name.contains(&name) => {}
+            Some(_) => {
                 break_panes_to_new_tab(&[PaneId::Terminal(pane)], Some(name), false);
             }
-            Some(_) => {}
             None => missing.push(pane.to_string()),
         }
     }

@@ -19,6 +19,7 @@ use std::{
 
 use claustre_plugin::{
     effect::Effect,
+    grant::Grant,
     link::{Identity, Link},
     model::Model,
     msg::Msg,
@@ -56,6 +57,12 @@ const PERMISSIONS: [PermissionType; 9] = [
     PermissionType::WriteToClipboard,
 ];
 
+/// What came before the permissions were granted, at most so much of it.
+const EARLY_KEPT: usize = 256;
+
+/// Seconds after loading in which the permissions are asked for once more while no answer came.
+const REQUESTS: [f64; 5] = [0.2, 0.6, 2.0, 6.0, 20.0];
+
 /// What came before the permissions were granted.
 enum Early {
     Event(Event),
@@ -67,6 +74,7 @@ enum Early {
 pub struct Shell {
     configuration: BTreeMap<String, String>,
     granted: bool,
+    grant: Grant,
     early: VecDeque<Early>,
     started: Option<Instant>,
     ids: Identity,
@@ -112,6 +120,9 @@ impl Shell {
             EventType::InputReceived,
         ]);
         request_permission(&PERMISSIONS);
+        for seconds in REQUESTS {
+            set_timeout(seconds);
+        }
     }
 
     fn update(&mut self, event: Event) -> bool {
@@ -119,7 +130,7 @@ impl Shell {
             return self.permission(granted);
         }
         if !self.granted {
-            self.early.push_back(Early::Event(event));
+            self.not_granted(Early::Event(event));
             return false;
         }
         self.event(event);
@@ -128,7 +139,7 @@ impl Shell {
 
     fn pipe(&mut self, message: PipeMessage) -> bool {
         if !self.granted {
-            self.early.push_back(Early::Pipe(message));
+            self.not_granted(Early::Pipe(message));
             return false;
         }
         self.message(message);
@@ -174,7 +185,27 @@ impl Shell {
         })
     }
 
+    /// Something came before the answer to our request. Zellij gives that answer to attached clients only, so that the
+    /// instance of a session that was started in the background never gets it; what arrives here shows that no dialog is open,
+    /// because Zellij keeps everything back while one is.
+    fn not_granted(&mut self, early: Early) {
+        let wanted = matches!(&early, Early::Pipe(message)
+            if [MESSAGE_TOGGLE, MESSAGE_SHOW].contains(&message.name.as_str()));
+        if self.early.len() >= EARLY_KEPT {
+            self.early.pop_front();
+        }
+        if !matches!(early, Early::Event(Event::Timer)) {
+            self.early.push_back(early);
+        }
+        if self.grant.asks_again(wanted, self.now()) {
+            request_permission(&PERMISSIONS);
+        }
+    }
+
     fn permission(&mut self, granted: bool) -> bool {
+        if !granted {
+            self.grant.refused();
+        }
         if granted && !self.granted {
             self.granted = true;
             self.step_back();

@@ -5,6 +5,7 @@ mod dashboard;
 mod demo;
 mod hooks;
 mod killed_and_resumed;
+mod launched_first;
 mod pull_request;
 mod real_client;
 mod support;

@@ -264,6 +264,29 @@ impl Zellij {
         })
     }
 
+    /// Starts a program in a floating pane before the eyes of whoever is attached; it stays when the program ends.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub fn run_floating(
+        &self,
+        session: &str,
+        name: &str,
+        argv: &[String],
+    ) -> Result<(), ZellijError> {
+        let arguments = [
+            "--session",
+            session,
+            "run",
+            "--floating",
+            "--name",
+            name,
+            "--",
+        ];
+        self.call(arguments.into_iter().chain(argv.iter().map(String::as_str)))
+            .map(drop)
+    }
+
     /// Opens a tab with this layout (KDL) without moving anybody's focus. Only while somebody is attached.
     ///
     /// # Errors
