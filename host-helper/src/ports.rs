@@ -2,12 +2,12 @@
 //!
 //! All calls block and are made on the blocking pool. A failure carries words for people, and advice where there is any.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use claustre_domain::{command::Command, event::AskOutcome};
 use claustre_protocol::{
     hook::Report,
-    ids::{AskId, SessionId},
+    ids::{AskId, EventId, SessionId},
     model::UsageWindow,
     status::Mode,
     time::Timestamp,
@@ -54,6 +54,17 @@ pub trait Host: Send + Sync {
     fn uuid(&self) -> Uuid;
     /// The name of this host.
     fn name(&self) -> String;
+}
+
+/// How a thread that may block lets time pass: the engine's own tests put a clock of their own here.
+pub trait Waits: Send + Sync {
+    /// Blocks for so long.
+    fn sleep(&self, time: Duration);
+    /// Blocks until `is_done`, which is asked at once and after everything that was stored, or until `most` has passed. What it
+    /// answered last.
+    fn until(&self, most: Duration, is_done: &mut dyn FnMut() -> bool) -> bool;
+    /// Something was stored, or an answer was given: those who wait look again.
+    fn news(&self);
 }
 
 /// A repository that was looked at and found good.
@@ -235,6 +246,10 @@ pub trait Scripts: Send + Sync {
     /// # Errors
     /// A script could not be started, failed, or took too long.
     fn setup(&self, order: &ScriptOrder) -> Result<Vec<String>, ScriptFailure>;
+    /// Would [`Scripts::setup`] run anything? True where that cannot be told.
+    fn has_setup(&self, order: &ScriptOrder) -> bool;
+    /// Would [`Scripts::teardown`] run anything? True where that cannot be told.
+    fn has_teardown(&self, order: &ScriptOrder) -> bool;
     /// Runs what is to be done in a worktree before it is removed.
     ///
     /// # Errors
@@ -319,8 +334,13 @@ pub trait Agent: Send {
     /// # Errors
     /// No usable client, or the disk failed.
     fn write_plan(&mut self, order: &PlanOrder) -> Result<(), PortError>;
-    /// Takes a report in.
-    fn hear(&mut self, report: &Report, at: Timestamp) -> Heard;
+    /// Takes a report in that arrives `now`. Reports arrive in the order in which they are to be believed; one from before the
+    /// newest known came by the spool.
+    fn hear(&mut self, report: &Report, now: Timestamp) -> Heard;
+    /// What a report meant is in the log: one that comes again is known.
+    fn stored(&mut self, session: SessionId, report: EventId);
+    /// Something that was heard of a session was not stored: what the log knows stands. What must be reported for it to be true.
+    fn relearn(&mut self, known: KnownSession, now: Timestamp) -> Vec<Command>;
     /// Looks at the client's registry of sessions and at the transcripts that were read, and says what that means.
     fn look(&mut self, at: Timestamp) -> Vec<Command>;
     /// Has what is new in the transcript read. What was read by now is reported; the rest comes by a later [`Agent::look`], so that
@@ -505,6 +525,8 @@ pub trait Launchers: Send + Sync {
     /// # Errors
     /// It could not be told.
     fn end(&self, session: SessionId, launcher_pid: u32, resume: bool) -> Result<bool, PortError>;
+    /// Does a launcher of this session run and take orders?
+    fn is_running(&self, session: SessionId) -> bool;
     /// Is this process the launcher of that session?
     fn is_launcher(&self, session: SessionId, pid: u32) -> bool;
     /// Is this client, a child of that launcher, in the foreground of its terminal, so that what is typed reaches it?

@@ -1,11 +1,15 @@
 //! This host's clock, chance and name.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::{Condvar, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use claustre_protocol::time::Timestamp;
 use uuid::Uuid;
 
-use crate::ports::Host;
+use crate::ports::{Host, Waits};
 use crate::text;
 
 /// Longest host name shown, in characters.
@@ -39,9 +43,68 @@ impl Host for SystemHost {
     }
 }
 
+/// Waits by the monotonic clock.
+#[derive(Debug, Default)]
+pub struct SystemWaits {
+    /// How often there was news.
+    told: Mutex<u64>,
+    changed: Condvar,
+}
+
+impl Waits for SystemWaits {
+    fn sleep(&self, time: Duration) {
+        thread::sleep(time);
+    }
+
+    fn until(&self, most: Duration, is_done: &mut dyn FnMut() -> bool) -> bool {
+        let begun = Instant::now();
+        loop {
+            // Counted before the look: news that comes during it is not missed.
+            let seen = *self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if is_done() {
+                return true;
+            }
+            let Some(left) = most.checked_sub(begun.elapsed()) else {
+                return false;
+            };
+            let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(
+                self.changed
+                    .wait_timeout_while(told, left, |told| *told == seen)
+                    .unwrap_or_else(PoisonError::into_inner),
+            );
+        }
+    }
+
+    fn news(&self) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.changed.notify_all();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn news_wakes_who_waits_and_silence_ends_with_the_time() {
+        let waits = SystemWaits::default();
+        assert!(!waits.until(Duration::ZERO, &mut || false));
+        let (asked, was_asked) = std::sync::mpsc::channel();
+        let telling = &waits;
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                was_asked.recv().expect("a first look");
+                telling.news();
+            });
+            let mut looks = 0;
+            assert!(waits.until(Duration::from_secs(60), &mut || {
+                looks += 1;
+                asked.send(()).ok();
+                looks == 2
+            }));
+        });
+    }
 
     #[test]
     fn the_host_has_a_time_a_name_and_new_ids() {

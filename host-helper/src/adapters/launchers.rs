@@ -59,6 +59,10 @@ impl Launchers for SessionLaunchers {
         self.tell(session, if resume { Order::Restart } else { Order::Close })
     }
 
+    fn is_running(&self, session: SessionId) -> bool {
+        orders::is_read(&self.paths, session)
+    }
+
     fn is_launcher(&self, session: SessionId, pid: u32) -> bool {
         if pid == 0 || !self.is_alive(pid) {
             return false;
@@ -197,7 +201,9 @@ mod tests {
         let session = SessionId::new(Uuid::new_v4());
         assert_eq!(launchers.resume(session, 0), Ok(false));
         fs::create_dir_all(launchers.paths.session(session)).expect("made");
+        assert!(!launchers.is_running(session));
         let mut pipe = orders::Orders::open(&launchers.paths, session).expect("pipe");
+        assert!(launchers.is_running(session));
         assert_eq!(launchers.resume(session, 0), Ok(true));
         assert_eq!(launchers.end(session, 0, true), Ok(true));
         assert_eq!(launchers.end(session, 0, false), Ok(true));

@@ -47,7 +47,7 @@ use crate::{
             prices::{Price, PriceTable},
         },
         git::Git,
-        host::SystemHost,
+        host::{SystemHost, SystemWaits},
         launchers::SessionLaunchers,
         notify::{NotifySettings, ProcessNotifier},
         scripts::{ScriptRunner, ScriptSettings},
@@ -56,14 +56,14 @@ use crate::{
     },
     config::{ClaudeMd, Config},
     engine::{
-        Advanced, Engine, Order, Parts, ReaderPool, boot,
+        Advanced, Engine, Order, Parts, ReaderPool, StoreHealth, Writer, boot,
         effects::Effects,
         live, marks, outbox, recount,
         reports::{self, Input},
         writer,
     },
     paths::Paths,
-    ports::{Agent, Host, Launchers, Multiplexer, Workspace},
+    ports::{Agent, Host, Launchers, Multiplexer, Waits, Workspace},
     server::{
         agents::Agents,
         api::{Api, Defaults},
@@ -148,16 +148,26 @@ async fn serve(
     let (advanced, _) = broadcast::channel::<Advanced>(WAITING_NEWS);
     let (position_sender, position) = watched::channel(store.position());
     let machine = store.machine();
-    let (store_path, news, writer_host) = (paths.store(), advanced.clone(), host.clone());
-    let writer = thread::Builder::new()
-        .name("writer".into())
-        .spawn(move || {
-            let ended = writer::run(store, orders, &news, &position_sender, writer_host.as_ref());
-            if let Err(error) = &ended {
-                tracing::error!(%error, "the writer ended");
-            }
-            ended.is_ok()
-        })?;
+    let waits: Arc<dyn Waits> = Arc::new(SystemWaits::default());
+    let health = Arc::new(StoreHealth::default());
+    let store_path = paths.store();
+    let writing = Writer::new(
+        store,
+        advanced.clone(),
+        position_sender,
+        host.clone(),
+        waits.clone(),
+        health.clone(),
+    );
+    // Without its threads a daemon would take orders and never answer them: where one ends by itself, all of it ends.
+    let broken = CancellationToken::new();
+    let writer = indispensable("writer", &broken, move || {
+        let ended = writer::run(writing, orders);
+        if let Err(error) = &ended {
+            tracing::error!(%error, "the writer ended");
+        }
+        ended.is_ok()
+    })?;
 
     // Zellij, whose links ask the engine for what they draw.
     let drawn: Arc<OnceLock<(Engine, u32)>> = Arc::default();
@@ -195,6 +205,8 @@ async fn serve(
         position,
         readers: ReaderPool::new(move || Reader::open(&store_path, machine)),
         host: host.clone(),
+        waits,
+        health,
         machine,
         server_of: Arc::new(move |session| server_of.server_of(session)),
     });
@@ -220,11 +232,9 @@ async fn serve(
         .context("starting to read transcripts")?;
     let registry = agent.registry();
     let for_reports = engine.clone();
-    let understanding = thread::Builder::new()
-        .name("reports".into())
-        .spawn(move || {
-            reports::run(Box::new(agent), &inputs, &for_reports);
-        })?;
+    let understanding = indispensable("reports", &broken, move || {
+        reports::run(Box::new(agent), &inputs, &for_reports);
+    })?;
     engine
         .live
         .restore(engine.read(|reader| reader.all_live()).await?);
@@ -282,6 +292,7 @@ async fn serve(
         tokens: Arc::new(move |session| reading.read(session)),
         conversations,
         tracks: Default::default(),
+        made: Default::default(),
     });
     tasks.spawn(outbox::run(engine.clone(), effects, stop.clone()));
     tasks.spawn(marks::run(
@@ -386,7 +397,16 @@ async fn serve(
     tasks.spawn(server.run(listener, stop.clone()));
     tracing::info!(position = *engine.position().borrow(), "the daemon serves");
 
-    wait_for_the_end(&stop).await?;
+    let is_broken = tokio::select! {
+        ended = wait_for_the_end(&stop) => {
+            ended?;
+            false
+        }
+        () = broken.cancelled() => {
+            stop.cancel();
+            true
+        }
+    };
     tasks.close();
     if tokio::time::timeout(LAST_MOMENT, tasks.wait())
         .await
@@ -407,10 +427,29 @@ async fn serve(
         tracing::warn!("the store was not closed in order; the next start reads its journal");
     }
     let is_closed = matches!(is_closed, Ok(Ok(true)));
+    anyhow::ensure!(
+        !is_broken,
+        "serving: a thread that nothing works without ended by itself; the log says how. The next command starts a new daemon"
+    );
     Ok(if is_closed && engine.live.warning().is_none() {
         End::InOrder
     } else {
         End::InDoubt
+    })
+}
+
+/// Starts a thread whose end, however it comes, cancels `broken`.
+fn indispensable<T: Send + 'static>(
+    name: &'static str,
+    broken: &CancellationToken,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<thread::JoinHandle<T>> {
+    let tells = broken.clone().drop_guard();
+    thread::Builder::new().name(name.into()).spawn(move || {
+        let _tells = tells;
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        tracing::info!(thread = name, in_order = done.is_ok(), "a thread ended");
+        done.unwrap_or_else(|defect| std::panic::resume_unwind(defect))
     })
 }
 
@@ -502,4 +541,26 @@ fn prices(config: &Config) -> PriceTable {
         }
         (model.clone(), price)
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_thread_is_noticed_however_it_comes() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        for panics in [false, true] {
+            let broken = CancellationToken::new();
+            let thread = indispensable("short", &broken, move || assert!(!panics, "a defect"));
+            let noticed = runtime.block_on(async {
+                tokio::time::timeout(Duration::from_secs(20), broken.cancelled()).await
+            });
+            assert!(noticed.is_ok());
+            assert_eq!(thread.unwrap().join().is_err(), panics);
+        }
+    }
 }

@@ -19,13 +19,9 @@ use claustre_domain::{
 };
 use claustre_protocol::{
     ids::{AskId, MessageId},
-    rpc::{Fault, FaultCode},
+    rpc::Fault,
     status::{ClaudeStatus, Reason, Source},
     time::Timestamp,
-};
-use tokio::{
-    runtime::Handle,
-    sync::{broadcast::error::RecvError, oneshot},
 };
 
 use super::{
@@ -33,7 +29,6 @@ use super::{
     effects::{Effects, Ran, facts},
     prompt_box::{holds, is_prompt_of, prompt_box, shows_work},
     worktrees::tail_note,
-    writer::reply_to,
 };
 use crate::ports::{Conversations, Launchers, Multiplexer, PaneFacts, PortError};
 
@@ -474,34 +469,20 @@ impl Log for EngineLog<'_> {
     }
 
     fn store(&self, commands: Vec<Command>) -> Result<(), Fault> {
-        let (reply, stored) = oneshot::channel();
-        self.0.order_blocking(Order {
+        let order = Order {
             commands,
             actor: "engine".into(),
             report: None,
             finishes: None,
-            reply: Some(reply_to(reply)),
-        })?;
-        let ended = || Fault::new(FaultCode::Internal, "storing: the writer ended", None);
-        stored.blocking_recv().map_err(|_| ended())?.map(drop)
+            reply: None,
+        };
+        self.0.store_blocking(order).map(drop)
     }
 
     fn wait_until_taken(&self, message: MessageId, limit: Duration) -> bool {
-        // Before the first look, so that nothing is missed between the two.
-        let mut advanced = self.0.subscribe();
-        let deadline = tokio::time::Instant::now() + limit;
-        loop {
-            if let Ok(Some(known)) = self.message(message)
-                && known.state != MessageState::Waiting
-            {
-                return true;
-            }
-            let next = tokio::time::timeout_at(deadline, advanced.recv());
-            match Handle::current().block_on(next) {
-                Ok(Ok(_) | Err(RecvError::Lagged(_))) => {}
-                Ok(Err(RecvError::Closed)) | Err(_) => return false,
-            }
-        }
+        self.0.waits.until(limit, &mut || {
+            matches!(self.message(message), Ok(Some(known)) if known.state != MessageState::Waiting)
+        })
     }
 
     fn now(&self) -> Timestamp {
@@ -513,7 +494,7 @@ impl Log for EngineLog<'_> {
     }
 
     fn pause(&self, time: Duration) {
-        std::thread::sleep(time);
+        self.0.waits.sleep(time);
     }
 }
 

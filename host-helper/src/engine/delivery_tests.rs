@@ -379,6 +379,10 @@ impl Launchers for Bench {
     fn end(&self, _: SessionId, _: u32, _: bool) -> Result<bool, PortError> {
         panic!("nobody calls this here")
     }
+    fn is_running(&self, _: SessionId) -> bool {
+        panic!("nobody calls this here")
+    }
+
     fn is_launcher(&self, _: SessionId, _: u32) -> bool {
         panic!("nobody calls this here")
     }

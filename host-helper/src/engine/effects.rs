@@ -1,6 +1,11 @@
-//! How each effect is done, through the ports. Every one may be repeated.
+//! How each effect is done, through the ports. A daemon that ends between an effect and the storing of its outcome begins the effect
+//! again after its next start: each is written so that a repetition does nothing new. Where the world cannot be asked for what was
+//! done, the start is stored first, and an effect that was begun before is in doubt: see [`Effects::begin`].
 
-use std::sync::{Arc, mpsc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, mpsc},
+};
 
 use claustre_domain::{
     command::{Command, SessionCommand},
@@ -9,15 +14,19 @@ use claustre_domain::{
     project::Project,
     session::{Pane, Session},
 };
-use claustre_protocol::{ids::SessionId, rpc::Fault};
+use claustre_protocol::{
+    ids::SessionId,
+    rpc::Fault,
+    status::{ClaudeStatus, Source},
+};
 
-use super::{Engine, reports::Input};
+use super::{Engine, Order, lanes::Lane, reports::Input};
 use crate::{
     ports::{
         Conversations, Launchers, Multiplexer, Notifier, PaneFacts, PaneOrder, PortError, Scripts,
-        Workspace,
+        Workspace, WorktreeFacts,
     },
-    store::PendingEffect,
+    store::{EffectOutcome, PendingEffect},
 };
 
 /// How soon what must go before is looked at again.
@@ -25,8 +34,16 @@ pub(super) const LOOK_AGAIN_MS: i64 = 100;
 /// How often a client that ends is looked at: its launcher makes it end long before.
 pub(super) const MOST_LOOKS_AT_CLIENT: u32 = 200;
 
+/// How long an order that was under way when the daemon ended may take to show: then it is looked at what became of it.
+const SHOWS_AFTER_MS: i64 = 3_000;
+/// How often it is looked at whether a client that was told to restart ends, before it is told once more.
+const LOOKS_AT_RESTART: u32 = 10;
+
 /// What came of an effect.
+#[derive(Debug)]
 pub enum Ran {
+    /// What remains of it belongs into another lane.
+    Onward(Lane),
     /// Done; report this.
     Done(Vec<Command>),
     /// Not possible yet; look again.
@@ -67,11 +84,13 @@ pub struct Effects {
     pub conversations: Arc<dyn Conversations>,
     /// Messages that were typed and are not confirmed.
     pub tracks: super::delivery::Tracks,
+    /// Worktrees that are made and wait for their setup script.
+    pub made: Mutex<BTreeMap<SessionId, WorktreeFacts>>,
 }
 
 impl Effects {
-    /// Does one effect.
-    pub fn run(&self, pending: &PendingEffect) -> Ran {
+    /// Does one effect, or the part of it that belongs into this lane.
+    pub fn run(&self, pending: &PendingEffect, lane: Lane) -> Ran {
         let session = match pending.effect.session().map(|id| self.session(id)) {
             Some(Ok(session)) => session,
             Some(Err(fault)) => {
@@ -83,24 +102,23 @@ impl Effects {
             None => None,
         };
         match (&pending.effect, session) {
-            (Effect::Notify { text, .. }, _) => {
-                self.notifier.notify(text);
-                self.multiplexer.toast(text, false);
-                Ran::Done(Vec::new())
-            }
+            (Effect::Notify { text, .. }, _) => self.notify(pending, text),
             // Stored by former versions; tabs are marked by `marks`.
             (Effect::NameTab { .. }, _) => Ran::Done(Vec::new()),
             // The session was never heard of: nothing can be done for it.
             (_, None) => Ran::Done(Vec::new()),
-            (Effect::PrepareSession { .. }, Some(session)) => self.prepare(&session),
-            (Effect::OpenPane { .. }, Some(session)) => self.open_pane(&session),
-            (Effect::ResumeClient { .. }, Some(session)) => self.resume(&session),
-            (Effect::EndClient { resume, .. }, Some(session)) => {
-                self.end_client(&session, *resume, pending.attempts)
+            (Effect::PrepareSession { .. }, Some(session)) => self.prepare(&session, lane),
+            (Effect::OpenPane { .. }, Some(session)) => self.open_pane(pending, &session),
+            (Effect::ResumeClient { .. }, Some(session)) => self.resume(pending, &session),
+            (Effect::EndClient { resume: true, .. }, Some(session)) => {
+                self.restart(pending, &session)
+            }
+            (Effect::EndClient { .. }, Some(session)) => {
+                self.end_client(&session, pending.attempts)
             }
             (Effect::CloseTab { .. }, Some(session)) => self.close_tab(&session),
             (Effect::RemoveWorktree { .. }, Some(session)) => {
-                self.remove_worktree(&session, pending.attempts)
+                self.remove_worktree(&session, pending.attempts, lane)
             }
             (Effect::DeliverMessage { message, .. }, Some(session)) => {
                 self.deliver(&session, *message)
@@ -119,13 +137,63 @@ impl Effects {
             .ok_or_else(|| PortError::lasting("its project is not known", None))
     }
 
-    fn open_pane(&self, session: &Session) -> Ran {
+    /// Makes it durable that this effect is about to be done, once. After a crash `started_before` says that it is in doubt.
+    ///
+    /// # Errors
+    /// That could not be stored, so it must not be done now.
+    pub(super) fn begin(&self, pending: &PendingEffect) -> Result<(), Ran> {
+        if pending.started_before {
+            return Ok(());
+        }
+        let order = Order {
+            commands: Vec::new(),
+            actor: "engine".into(),
+            report: None,
+            finishes: Some((pending.id, EffectOutcome::Started)),
+            reply: None,
+        };
+        match self.engine.store_blocking(order) {
+            Ok(_) => Ok(()),
+            Err(fault) => Err(Ran::Later {
+                after_ms: 1_000,
+                why: format!("its start could not be stored: {fault}"),
+            }),
+        }
+    }
+
+    fn notify(&self, pending: &PendingEffect, text: &str) -> Ran {
+        // Nobody can be asked whether it was seen: a notice is rather lost in a crash than shown twice.
+        if !pending.started_before {
+            if let Err(later) = self.begin(pending) {
+                return later;
+            }
+            self.notifier.notify(text);
+            self.multiplexer.toast(text, false);
+        }
+        Ran::Done(Vec::new())
+    }
+
+    fn open_pane(&self, pending: &PendingEffect, session: &Session) -> Ran {
         if !session.is_open() || session.running_client().is_some() {
             return Ran::Done(Vec::new());
         }
         let Some(worktree) = session.worktree.get() else {
             return Ran::Done(Vec::new());
         };
+        if pending.started_before {
+            // A tab that was ordered before a crash may just be coming: a second one would only say that it runs already.
+            if self.launchers.is_running(session.id) {
+                return Ran::Done(Vec::new());
+            }
+            if pending.attempts == 0 {
+                return Ran::Later {
+                    after_ms: SHOWS_AFTER_MS,
+                    why: "its tab was ordered before the daemon ended, and may be coming".into(),
+                };
+            }
+        } else if let Err(later) = self.begin(pending) {
+            return later;
+        }
         let order = PaneOrder {
             session: session.id,
             name: session.tab_name(),
@@ -148,11 +216,12 @@ impl Effects {
         }
     }
 
-    fn resume(&self, session: &Session) -> Ran {
+    fn resume(&self, pending: &PendingEffect, session: &Session) -> Ran {
         if !session.is_open() || session.running_client().is_some() {
             return Ran::Done(Vec::new());
         }
-        // The launcher waits in its pane unless the pane is gone; then a new pane brings a new launcher.
+        // The launcher waits in its pane unless the pane is gone; then a new pane brings a new launcher. To be told twice is the
+        // same to it: a client that runs is not started again.
         let told = session
             .pane
             .get()
@@ -161,26 +230,47 @@ impl Effects {
         if told {
             Ran::Done(Vec::new())
         } else {
-            self.open_pane(session)
+            self.open_pane(pending, session)
         }
     }
 
-    fn end_client(&self, session: &Session, resume: bool, attempts: u32) -> Ran {
+    /// Ends the client and has it started again. To be told twice would end the client that was just started.
+    fn restart(&self, pending: &PendingEffect, session: &Session) -> Ran {
+        let Some(client) = session.running_client() else {
+            return self.resume(pending, session);
+        };
+        if pending.started_before {
+            // Whatever was heard of it since the order says that the order arrived, or that it does not matter any more.
+            let standing = session.status();
+            let is_awaited =
+                standing.status == ClaudeStatus::Starting && standing.source == Source::User;
+            if !is_awaited || !self.launchers.is_alive(client.pid) {
+                return Ran::Done(Vec::new());
+            }
+            if pending.attempts < LOOKS_AT_RESTART {
+                return Ran::Later {
+                    after_ms: 1_000,
+                    why: "it was told to restart before the daemon ended".into(),
+                };
+            }
+        } else if let Err(later) = self.begin(pending) {
+            return later;
+        }
+        match self.launchers.end(session.id, client.launcher_pid, true) {
+            Ok(true) => Ran::Done(Vec::new()),
+            Ok(false) => self.open_pane(pending, session),
+            Err(error) => end_later(error, pending.attempts),
+        }
+    }
+
+    /// Ends launcher and client for good; one that is told twice ends once.
+    fn end_client(&self, session: &Session, attempts: u32) -> Ran {
         let pid = session
             .running_client()
             .map_or(0, |client| client.launcher_pid);
-        match self.launchers.end(session.id, pid, resume) {
-            Ok(true) => Ran::Done(Vec::new()),
-            Ok(false) if resume => self.open_pane(session),
-            Ok(false) => Ran::Done(Vec::new()),
-            Err(error) if attempts > 3 => Ran::Failed {
-                error,
-                commands: Vec::new(),
-            },
-            Err(error) => Ran::Later {
-                after_ms: 500,
-                why: error.message,
-            },
+        match self.launchers.end(session.id, pid, false) {
+            Ok(_) => Ran::Done(Vec::new()),
+            Err(error) => end_later(error, attempts),
         }
     }
 
@@ -197,6 +287,21 @@ impl Effects {
                 error,
                 commands: Vec::new(),
             },
+        }
+    }
+}
+
+/// A launcher that could not be told is told again a few times.
+fn end_later(error: PortError, attempts: u32) -> Ran {
+    if attempts > 3 {
+        Ran::Failed {
+            error,
+            commands: Vec::new(),
+        }
+    } else {
+        Ran::Later {
+            after_ms: 500,
+            why: error.message,
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod boot;
 mod delivery;
 pub mod effects;
+pub mod lanes;
 pub mod live;
 pub mod marks;
 pub mod outbox;
@@ -15,7 +16,13 @@ pub mod reports;
 mod worktrees;
 pub mod writer;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use claustre_domain::{command::Command, event::Recorded};
 use claustre_protocol::{
@@ -25,13 +32,13 @@ use claustre_protocol::{
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::{
-    ports::{Host, PortError},
+    ports::{Host, PortError, Waits},
     store::{Reader, ReplayReport, StoreError},
 };
 
 pub use live::Live;
 pub use recount::Recount;
-pub use writer::{Order, Outcome, Work};
+pub use writer::{Order, Outcome, Work, Writer};
 
 /// The process id of the server of a Zellij session, while it runs.
 pub type ServerOf = Arc<dyn Fn(&str) -> Option<u32> + Send + Sync>;
@@ -56,6 +63,10 @@ pub struct Engine {
     pub live: Arc<Live>,
     /// Wall clock and chance.
     pub host: Arc<dyn Host>,
+    /// How threads that may block wait.
+    pub waits: Arc<dyn Waits>,
+    /// Whether the store takes anything.
+    pub health: Arc<StoreHealth>,
     /// This host's id.
     pub machine: MachineId,
     /// Whose worktrees are to be counted again.
@@ -76,11 +87,36 @@ pub struct Parts {
     pub readers: ReaderPool,
     /// Wall clock and chance.
     pub host: Arc<dyn Host>,
+    /// How threads that may block wait.
+    pub waits: Arc<dyn Waits>,
+    /// Whether the store takes anything, as the writer sees it.
+    pub health: Arc<StoreHealth>,
     /// This host's id.
     pub machine: MachineId,
     /// The server's process of a Zellij session whose dashboard answers.
     pub server_of: ServerOf,
 }
+
+/// Whether the last transaction that wrote anything became durable. While the store refuses, no effect is begun: what came of it
+/// could not be stored.
+#[derive(Debug, Default)]
+pub struct StoreHealth {
+    refuses: AtomicBool,
+}
+
+impl StoreHealth {
+    /// Did the last transaction fail?
+    pub fn refuses(&self) -> bool {
+        self.refuses.load(Ordering::Acquire)
+    }
+
+    fn note(&self, refuses: bool) {
+        self.refuses.store(refuses, Ordering::Release);
+    }
+}
+
+/// How long a thread that may block waits for its order: longer than any transaction takes.
+const LONGEST_ORDER: Duration = Duration::from_secs(120);
 
 impl Engine {
     /// Ties the parts together.
@@ -92,6 +128,8 @@ impl Engine {
             readers: Arc::new(parts.readers),
             live: Arc::default(),
             host: parts.host,
+            waits: parts.waits,
+            health: parts.health,
             machine: parts.machine,
             recount: Arc::default(),
             server_of: parts.server_of,
@@ -173,6 +211,35 @@ impl Engine {
         self.work
             .blocking_send(Work::Order(order))
             .map_err(|_| writer_ended())
+    }
+
+    /// Hands an order to the writer from a thread that may block, and waits until it is durable. Its reply is this call's.
+    ///
+    /// # Errors
+    /// A command is refused, the store failed, or the writer has ended.
+    pub fn store_blocking(&self, order: Order) -> Result<Outcome, Fault> {
+        let (reply, mut answer) = oneshot::channel();
+        self.order_blocking(Order {
+            reply: Some(writer::reply_to(reply)),
+            ..order
+        })?;
+        self.answer_of(&mut answer)
+            .unwrap_or_else(|| Err(writer_ended()))
+    }
+
+    /// Waits for an answer that another thread gives; none where it never will.
+    pub fn answer_of<T>(&self, answer: &mut oneshot::Receiver<T>) -> Option<T> {
+        let mut given = None;
+        self.waits
+            .until(LONGEST_ORDER, &mut || match answer.try_recv() {
+                Ok(value) => {
+                    given = Some(value);
+                    true
+                }
+                Err(oneshot::error::TryRecvError::Empty) => false,
+                Err(oneshot::error::TryRecvError::Closed) => true,
+            });
+        given
     }
 
     /// Everything that is appended from now on. A receiver that lags is told so, and reads the log instead.
@@ -260,7 +327,8 @@ fn writer_ended() -> Fault {
 }
 
 /// A failure of the store, for a front end.
-pub fn store_fault(error: StoreError) -> Fault {
+pub fn store_fault(error: impl std::borrow::Borrow<StoreError>) -> Fault {
+    let error = error.borrow();
     let hint = error.hint().map(Into::into);
     Fault::new(FaultCode::Internal, error.to_string(), hint)
 }

@@ -1,5 +1,10 @@
 //! The worktree of a session: made with its launch plan before the client starts, kept in a snapshot and removed after it ended.
 
+use std::{
+    collections::BTreeMap,
+    sync::{MutexGuard, PoisonError},
+};
+
 use claustre_domain::{
     command::{Command, SessionCommand, WorktreeCommand},
     effect::Effect,
@@ -15,12 +20,15 @@ use tokio::sync::oneshot;
 
 use super::{
     effects::{Effects, LOOK_AGAIN_MS, MOST_LOOKS_AT_CLIENT, Ran, launch_failed},
+    lanes::Lane,
     reports::Input,
 };
-use crate::ports::{PlanOrder, PortError, ScriptFailure, ScriptOrder, WorktreeOrder};
+use crate::ports::{
+    PlanOrder, PortError, ScriptFailure, ScriptOrder, WorktreeFacts, WorktreeOrder,
+};
 
 impl Effects {
-    pub(super) fn prepare(&self, session: &Session) -> Ran {
+    pub(super) fn prepare(&self, session: &Session, lane: Lane) -> Ran {
         let Some(opened) = session.opened.as_deref().filter(|_| session.is_open()) else {
             return Ran::Done(Vec::new());
         };
@@ -35,8 +43,9 @@ impl Effects {
             }
             Err(fault) => return launch_failed(session.id, PortError::passing(fault.message)),
         }
-        match self.make_ready(session.id, opened) {
-            Ok(commands) => Ran::Done(commands),
+        match self.make_ready(session.id, opened, lane) {
+            Ok(Some(commands)) => Ran::Done(commands),
+            Ok(None) => Ran::Onward(Lane::Scripts),
             Err(failure) => match launch_failed(session.id, failure.error) {
                 Ran::Failed {
                     error,
@@ -72,25 +81,30 @@ impl Effects {
         })
     }
 
+    /// None: the worktree is made, and a script is to be run in its own lane.
     fn make_ready(
         &self,
         id: SessionId,
         opened: &SessionOpened,
-    ) -> Result<Vec<Command>, ScriptFailure> {
+        lane: Lane,
+    ) -> Result<Option<Vec<Command>>, ScriptFailure> {
         let project = self.project_of(opened)?;
         let repository = project
             .path_on(self.engine.machine)
             .ok_or_else(|| PortError::lasting("its project has no repository on this host", None))?
             .to_owned();
-        let worktree = self.workspace.prepare(&WorktreeOrder {
-            repository: repository.clone().into(),
-            project: project.name.value(),
-            branch: opened.branch.clone(),
-            base: opened
-                .base
-                .clone()
-                .or_else(|| project.default_branch.get().cloned()),
-        })?;
+        let worktree = match self.made().remove(&id) {
+            Some(made) => made,
+            None => self.workspace.prepare(&WorktreeOrder {
+                repository: repository.clone().into(),
+                project: project.name.value(),
+                branch: opened.branch.clone(),
+                base: opened
+                    .base
+                    .clone()
+                    .or_else(|| project.default_branch.get().cloned()),
+            })?,
+        };
         let token = (self.tokens)(id)?;
         let around = ScriptOrder {
             session: id,
@@ -100,10 +114,14 @@ impl Effects {
             branch: worktree.branch.clone(),
             base: worktree.base.clone(),
         };
+        if lane != Lane::Scripts && self.scripts.has_setup(&around) {
+            self.made().insert(id, worktree);
+            return Ok(None);
+        }
         let said = self.scripts.setup(&around)?;
         let hooks = self.scripts.git_hooks(&around)?;
         let brief = self.workspace.brief(repository.as_ref(), &worktree.path);
-        let (reply, answer) = oneshot::channel();
+        let (reply, mut answer) = oneshot::channel();
         let plan = PlanOrder {
             session: id,
             claude_session_id: opened.claude_session_id.clone(),
@@ -126,7 +144,7 @@ impl Effects {
                 reply,
             })
             .map_err(|_| ended())?;
-        let foreseen = answer.blocking_recv().map_err(|_| ended())??;
+        let foreseen = self.engine.answer_of(&mut answer).ok_or_else(ended)??;
         let mut notes = Vec::new();
         for note in [worktree.notes, said, hooks.notes, brief.notes, foreseen]
             .into_iter()
@@ -156,10 +174,14 @@ impl Effects {
                 text,
             })
         }));
-        Ok(commands)
+        Ok(Some(commands))
     }
 
-    pub(super) fn remove_worktree(&self, session: &Session, attempts: u32) -> Ran {
+    fn made(&self) -> MutexGuard<'_, BTreeMap<SessionId, WorktreeFacts>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn remove_worktree(&self, session: &Session, attempts: u32, lane: Lane) -> Ran {
         let (Some(opened), Some(worktree)) = (session.opened.as_deref(), session.worktree.get())
         else {
             return Ran::Done(Vec::new());
@@ -192,6 +214,9 @@ impl Effects {
                 branch: worktree.branch.clone(),
                 base: worktree.base.clone(),
             };
+            if lane != Lane::Scripts && self.scripts.has_teardown(&around) {
+                return Ok(None);
+            }
             // A script that fails keeps nobody from tidying up: its worktree's work is kept all the same.
             let notes = match self.scripts.teardown(&around) {
                 Ok(notes) => {
@@ -210,10 +235,11 @@ impl Effects {
                 worktree.path.as_ref(),
                 &session.id.to_string(),
             )?;
-            Ok((removed, notes))
+            Ok(Some((removed, notes)))
         });
         match removal {
-            Ok((removed, mut commands)) => {
+            Ok(None) => Ran::Onward(Lane::Scripts),
+            Ok(Some((removed, mut commands))) => {
                 commands.push(Command::Worktree(WorktreeCommand::ReportRemoved {
                     session: session.id,
                     snapshot: removed.snapshot,

@@ -19,9 +19,9 @@ use claustre_protocol::{
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::{Advanced, store_fault};
+use super::{Advanced, StoreHealth, store_fault};
 use crate::{
-    ports::Host,
+    ports::{Host, Waits},
     store::{EffectOutcome, LiveRow, ReplayMode, ReplayReport, Store, StoreError, Transaction},
 };
 
@@ -69,30 +69,189 @@ pub struct Outcome {
     pub events: Vec<Recorded>,
     /// The newest position.
     pub position: i64,
+    /// The report was stored before: nothing was decided.
+    pub repeated: bool,
+}
+
+/// What the writer's thread owns.
+pub struct Writer {
+    store: Store,
+    advanced: broadcast::Sender<Advanced>,
+    position: watch::Sender<i64>,
+    host: Arc<dyn Host>,
+    waits: Arc<dyn Waits>,
+    health: Arc<StoreHealth>,
+}
+
+/// An order that waits for its reply, and what it came to.
+type Stored = (Option<Reply>, Result<Outcome, Fault>);
+
+impl Writer {
+    /// A writer of this store that tells of what it appends.
+    pub fn new(
+        store: Store,
+        advanced: broadcast::Sender<Advanced>,
+        position: watch::Sender<i64>,
+        host: Arc<dyn Host>,
+        waits: Arc<dyn Waits>,
+        health: Arc<StoreHealth>,
+    ) -> Self {
+        Self {
+            store,
+            advanced,
+            position,
+            host,
+            waits,
+            health,
+        }
+    }
+
+    /// Does one thing; [`Work::End`] is the caller's.
+    pub fn serve(&mut self, work: Work) {
+        match work {
+            Work::End => {}
+            Work::Order(order) => self.store(vec![order]),
+            Work::Flush(rows) => {
+                if let Err(error) = self.store.flush_live(&rows) {
+                    tracing::warn!(%error, "telemetry was not written");
+                }
+            }
+            Work::Replay(reply) => {
+                // Whoever asked may have gone away.
+                reply
+                    .send(self.store.replay(ReplayMode::Compare).map_err(store_fault))
+                    .ok();
+            }
+        }
+    }
+
+    /// Stores orders: all in one transaction, or, where that fails, each in one of its own, so that no order fails for another's sake.
+    pub fn store(&mut self, orders: Vec<Order>) {
+        let mut events = Vec::new();
+        let stored = match self.store_together(orders, &mut events) {
+            Ok(stored) => stored,
+            Err((orders, error)) => {
+                let is_alone = orders.len() < 2;
+                tracing::error!(%error, orders = orders.len(), "a transaction failed; nothing of it was stored");
+                let mut stored = Vec::with_capacity(orders.len());
+                for order in orders {
+                    if is_alone {
+                        stored.push((order.reply, Err(store_fault(&error))));
+                        continue;
+                    }
+                    match self.store_together(vec![order], &mut events) {
+                        Ok(one) => stored.extend(one),
+                        Err((one, error)) => {
+                            tracing::error!(%error, "an order was not stored");
+                            let fault = store_fault(&error);
+                            stored.extend(
+                                one.into_iter()
+                                    .map(|order| (order.reply, Err(fault.clone()))),
+                            );
+                        }
+                    }
+                }
+                stored
+            }
+        };
+        let at = self.store.position();
+        // First those who wait with a deadline, then those who follow.
+        for (reply, mut outcome) in stored {
+            if let Ok(outcome) = &mut outcome {
+                outcome.position = at;
+            }
+            if let Some(reply) = reply {
+                reply(outcome);
+            }
+        }
+        if !events.is_empty() {
+            self.position.send_replace(at);
+            // Nobody listening is no failure.
+            self.advanced
+                .send(Advanced {
+                    position: at,
+                    events: Arc::new(events),
+                })
+                .ok();
+        }
+        self.waits.news();
+    }
+
+    /// One transaction for all. Where it fails nothing of it was stored, and the orders come back.
+    fn store_together(
+        &mut self,
+        orders: Vec<Order>,
+        events: &mut Vec<Recorded>,
+    ) -> Result<Vec<Stored>, (Vec<Order>, StoreError)> {
+        let host = self.host.as_ref();
+        let attempt = self.store.begin(host.now()).and_then(|mut transaction| {
+            let results = orders
+                .iter()
+                .map(|order| store_order(&mut transaction, order, host))
+                .collect::<Result<Vec<_>, _>>()?;
+            transaction.commit()?;
+            Ok(results)
+        });
+        let writes = |order: &Order, result: &Result<Outcome, Rejection>| {
+            order.finishes.is_some()
+                || order.report.is_some()
+                || result
+                    .as_ref()
+                    .is_ok_and(|outcome| !outcome.events.is_empty())
+        };
+        match attempt {
+            Ok(results) => {
+                if orders
+                    .iter()
+                    .zip(&results)
+                    .any(|(order, result)| writes(order, result))
+                {
+                    self.health.note(false);
+                }
+                Ok(orders
+                    .into_iter()
+                    .zip(results)
+                    .map(|(order, result)| {
+                        let outcome = result.map_err(rejection_fault);
+                        if let Ok(outcome) = &outcome {
+                            events.extend(outcome.events.iter().cloned());
+                        }
+                        (order.reply, outcome)
+                    })
+                    .collect())
+            }
+            Err(error) => {
+                self.health.note(true);
+                Err((orders, error))
+            }
+        }
+    }
+
+    /// Ends the store in order.
+    ///
+    /// # Errors
+    /// SQLite refuses; then the next start reads its journal.
+    pub fn end(mut self) -> Result<(), StoreError> {
+        self.store.checkpoint()
+    }
 }
 
 /// Runs until told to end, or until all senders are gone, then ends the store in order.
 ///
 /// # Errors
 /// The store failed in a way that leaves doubt about the log.
-pub fn run(
-    mut store: Store,
-    mut work: mpsc::Receiver<Work>,
-    advanced: &broadcast::Sender<Advanced>,
-    position: &watch::Sender<i64>,
-    host: &dyn Host,
-) -> Result<(), StoreError> {
-    let mut waiting = Vec::new();
+pub fn run(mut writer: Writer, mut work: mpsc::Receiver<Work>) -> Result<(), StoreError> {
     let mut aside = None;
     while let Some(first) = aside.take().or_else(|| work.blocking_recv()) {
-        match first {
-            Work::Order(order) => waiting.push(order),
+        let first = match first {
+            Work::Order(order) => order,
             Work::End => break,
             other => {
-                serve(&mut store, other);
+                writer.serve(other);
                 continue;
             }
-        }
+        };
+        let mut waiting = vec![first];
         while waiting.len() < LARGEST_BATCH {
             match work.try_recv() {
                 Ok(Work::Order(order)) => waiting.push(order),
@@ -103,112 +262,23 @@ pub fn run(
                 Err(_) => break,
             }
         }
-        let mut replies = Vec::with_capacity(waiting.len());
-        let stored = store_batch(&mut store, &mut waiting, &mut replies, host);
-        match stored {
-            Ok((at, events)) => {
-                // First those who wait with a deadline, then those who follow.
-                for (reply, mut outcome) in replies {
-                    if let Ok(outcome) = &mut outcome {
-                        outcome.position = at;
-                    }
-                    reply(outcome);
-                }
-                if !events.is_empty() {
-                    position.send_replace(at);
-                    // Nobody listening is no failure.
-                    advanced
-                        .send(Advanced {
-                            position: at,
-                            events: Arc::new(events),
-                        })
-                        .ok();
-                }
-            }
-            Err(error) => {
-                tracing::error!(%error, "a transaction failed; nothing of it was stored");
-                let fault = store_fault(error);
-                for (reply, _) in replies {
-                    reply(Err(fault.clone()));
-                }
-            }
-        }
+        writer.store(waiting);
     }
-    store.checkpoint()
-}
-
-/// Does what is no order. Whoever asked may have gone away.
-fn serve(store: &mut Store, work: Work) {
-    match work {
-        Work::Order(_) | Work::End => {}
-        Work::Flush(rows) => {
-            if let Err(error) = store.flush_live(&rows) {
-                tracing::warn!(%error, "telemetry was not written");
-            }
-        }
-        Work::Replay(reply) => {
-            reply
-                .send(store.replay(ReplayMode::Compare).map_err(store_fault))
-                .ok();
-        }
-    }
-}
-
-fn store_batch(
-    store: &mut Store,
-    waiting: &mut Vec<Order>,
-    replies: &mut Vec<(Reply, Result<Outcome, Fault>)>,
-    host: &dyn Host,
-) -> Result<(i64, Vec<Recorded>), StoreError> {
-    let mut all = Vec::new();
-    let mut failed = None;
-    let mut transaction = match store.begin(host.now()) {
-        Ok(transaction) => transaction,
-        Err(error) => {
-            for order in waiting.drain(..) {
-                replies.extend(order.reply.map(|reply| (reply, Ok(Outcome::default()))));
-            }
-            return Err(error);
-        }
-    };
-    for order in waiting.drain(..) {
-        let result = if failed.is_none() {
-            match store_order(&mut transaction, &order, host) {
-                Ok(result) => result,
-                Err(error) => {
-                    failed = Some(error);
-                    Ok(Vec::new())
-                }
-            }
-        } else {
-            Ok(Vec::new())
-        };
-        let outcome = result
-            .map(|events| {
-                all.extend(events.iter().cloned());
-                Outcome {
-                    events,
-                    position: 0,
-                }
-            })
-            .map_err(rejection_fault);
-        replies.extend(order.reply.map(|reply| (reply, outcome)));
-    }
-    match failed {
-        Some(error) => Err(error),
-        None => Ok((transaction.commit()?, all)),
-    }
+    writer.end()
 }
 
 fn store_order(
     transaction: &mut Transaction<'_>,
     order: &Order,
     host: &dyn Host,
-) -> Result<Result<Vec<Recorded>, Rejection>, StoreError> {
+) -> Result<Result<Outcome, Rejection>, StoreError> {
     if let Some(report) = order.report
         && transaction.seen_report(report)?
     {
-        return Ok(Ok(Vec::new()));
+        return Ok(Ok(Outcome {
+            repeated: true,
+            ..Outcome::default()
+        }));
     }
     let mut stored = Vec::new();
     for command in &order.commands {
@@ -228,7 +298,10 @@ fn store_order(
     if let Some((effect, outcome)) = &order.finishes {
         transaction.finish_effect(*effect, outcome.clone())?;
     }
-    Ok(Ok(stored))
+    Ok(Ok(Outcome {
+        events: stored,
+        ..Outcome::default()
+    }))
 }
 
 fn append(
@@ -263,4 +336,110 @@ pub fn rejection_fault(rejection: Rejection) -> Fault {
         RejectionKind::NotFound => FaultCode::NotFound,
     };
     Fault::new(code, rejection.to_string(), rejection.hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc as std_mpsc;
+
+    use claustre_domain::command::TaskCommand;
+    use claustre_protocol::status::LogLevel;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::adapters::host::{SystemHost, SystemWaits};
+
+    struct World {
+        writer: Writer,
+        advanced: broadcast::Receiver<Advanced>,
+        health: Arc<StoreHealth>,
+        _home: tempfile::TempDir,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let home = tempfile::tempdir().unwrap();
+            let store = Store::open(&home.path().join("claustre.db"), Uuid::new_v4).unwrap();
+            let (news, advanced) = broadcast::channel(16);
+            let (position, _) = watch::channel(0);
+            let health = Arc::new(StoreHealth::default());
+            let writer = Writer::new(
+                store,
+                news,
+                position,
+                Arc::new(SystemHost),
+                Arc::new(SystemWaits::default()),
+                health.clone(),
+            );
+            Self {
+                writer,
+                advanced,
+                health,
+                _home: home,
+            }
+        }
+
+        /// Has notes of these texts stored as one batch; what each of them was told, and what was told to all.
+        fn store(&mut self, texts: &[&str]) -> (Vec<Result<usize, String>>, usize) {
+            let (told, tells) = std_mpsc::channel();
+            let orders = texts.iter().map(|text| {
+                let told = told.clone();
+                Order {
+                    commands: vec![Command::Task(TaskCommand::Note {
+                        task: None,
+                        session: None,
+                        source: "test".into(),
+                        level: LogLevel::Info,
+                        text: (*text).into(),
+                    })],
+                    actor: "test".into(),
+                    report: None,
+                    finishes: None,
+                    reply: Some(Box::new(move |outcome| {
+                        told.send(
+                            outcome
+                                .map(|outcome| outcome.events.len())
+                                .map_err(|fault| fault.message),
+                        )
+                        .unwrap();
+                    })),
+                }
+            });
+            self.writer.store(orders.collect());
+            let mut announced = 0;
+            while let Ok(news) = self.advanced.try_recv() {
+                announced += news.events.len();
+            }
+            (tells.try_iter().collect(), announced)
+        }
+    }
+
+    #[test]
+    fn an_order_that_fails_fails_alone() {
+        let mut world = World::new();
+        world.writer.store.obstruct(
+            "CREATE TEMP TRIGGER spoilt BEFORE INSERT ON main.events WHEN new.payload LIKE '%spoilt%'
+             BEGIN SELECT RAISE(FAIL, 'spoilt'); END",
+        );
+        let (told, announced) = world.store(&["one", "spoilt", "three"]);
+        assert_eq!((&told[0], &told[2]), (&Ok(1), &Ok(1)));
+        assert!(told[1].as_ref().unwrap_err().contains("spoilt"));
+        assert_eq!((told.len(), announced), (3, 2));
+        assert!(!world.health.refuses(), "it takes what can be taken");
+    }
+
+    #[test]
+    fn a_store_that_refuses_says_so_to_each_and_is_known_until_it_takes_something() {
+        let mut world = World::new();
+        world.writer.store.obstruct(
+            "CREATE TEMP TRIGGER full BEFORE INSERT ON main.events BEGIN SELECT RAISE(FAIL, 'full'); END",
+        );
+        let (told, announced) = world.store(&["one", "two"]);
+        assert!(told.iter().all(Result::is_err), "{told:?}");
+        assert_eq!((told.len(), announced), (2, 0));
+        assert!(world.health.refuses());
+        world.writer.store.obstruct("DROP TRIGGER full");
+        assert_eq!(world.store(&["three"]), (vec![Ok(1)], 1));
+        assert!(!world.health.refuses());
+    }
 }

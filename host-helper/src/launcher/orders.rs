@@ -57,11 +57,7 @@ pub enum OrderError {
 /// # Errors
 /// No launcher runs, or its pipe cannot be written.
 pub fn send(paths: &Paths, session: SessionId, order: Order) -> Result<(), OrderError> {
-    let open = OpenOptions::new()
-        .write(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW)
-        .open(path(paths, session));
-    match open.and_then(|mut pipe| writeln!(pipe, "{}", order.word())) {
+    match to_write(paths, session).and_then(|mut pipe| writeln!(pipe, "{}", order.word())) {
         Ok(()) => Ok(()),
         Err(error)
             // Gone, never there, or gone between our opening and our writing.
@@ -74,6 +70,18 @@ pub fn send(paths: &Paths, session: SessionId, order: Order) -> Result<(), Order
         }
         Err(error) => Err(OrderError::Write { session, error }),
     }
+}
+
+/// Does a launcher of this session read its orders? Never blocks.
+pub fn is_read(paths: &Paths, session: SessionId) -> bool {
+    to_write(paths, session).is_ok()
+}
+
+fn to_write(paths: &Paths, session: SessionId) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW)
+        .open(path(paths, session))
 }
 
 fn path(paths: &Paths, session: SessionId) -> PathBuf {

@@ -27,6 +27,10 @@ const MIGRATIONS: &[Migration] = &[
         name: "03-fewer-indexes",
         sql: include_str!("../../../migrations/03-fewer-indexes/up.sql"),
     },
+    Migration {
+        name: "04-effects-begun",
+        sql: include_str!("../../../migrations/04-effects-begun/up.sql"),
+    },
 ];
 
 /// Migrates the store. Returns the copy that was kept, where one was.

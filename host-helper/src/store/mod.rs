@@ -42,7 +42,7 @@ pub use error::StoreError;
 pub use filesystem::network_file_system_of;
 pub use history::{Snapshot, TimelineOf};
 pub use live::LiveRow;
-pub use outbox::{EffectOutcome, PendingEffect};
+pub use outbox::{EffectOutcome, LONGEST_WAIT_MS, PendingEffect};
 pub use reader::{Reader, SessionFilter, TaskFilter};
 pub use replay::{Difference, DifferenceKind, MOST_DIFFERENCES, ReplayMode, ReplayReport};
 pub use transaction::Transaction;
@@ -137,6 +137,12 @@ impl Store {
     /// SQLite refuses.
     pub fn reader(&self) -> Result<Reader, StoreError> {
         Reader::open(&self.path, self.machine)
+    }
+
+    /// Lets a test put something in the way of what is written.
+    #[cfg(test)]
+    pub(crate) fn obstruct(&self, sql: &str) {
+        self.connection.execute_batch(sql).expect("SQL of a test");
     }
 
     /// Moves the write-ahead log into the store's file: before an orderly end, and when idle.

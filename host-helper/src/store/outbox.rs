@@ -15,11 +15,21 @@ pub struct PendingEffect {
     pub effect: Effect,
     /// How often it was tried.
     pub attempts: u32,
+    /// A try that must not simply be repeated was begun: whether it was done is found out by looking.
+    pub started_before: bool,
 }
+
+/// The longest an effect waits for its next try, in milliseconds. One that seems to wait longer was written before the clock was set
+/// back, and is due.
+pub const LONGEST_WAIT_MS: i64 = 60_000;
 
 /// How a try went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EffectOutcome {
+    /// Nothing yet, but from here on a crash leaves it in doubt.
+    Started,
+    /// Nothing; asks only whether the store takes anything.
+    Probe,
     /// It is done and will not be done again.
     Done,
     /// Try again at this time.
@@ -81,6 +91,18 @@ impl Transaction<'_> {
     /// SQLite refuses.
     pub fn finish_effect(&mut self, id: i64, outcome: EffectOutcome) -> Result<(), StoreError> {
         let (state, not_before, why, finished) = match outcome {
+            EffectOutcome::Started => {
+                return self.note_effect(
+                    "UPDATE outbox SET begun = coalesce(begun, ?2) WHERE id = ?1 AND state = 'pending'",
+                    id,
+                );
+            }
+            EffectOutcome::Probe => {
+                return self.note_effect(
+                    "UPDATE outbox SET created = min(created, ?2) WHERE id = ?1 AND state = 'pending'",
+                    id,
+                );
+            }
             EffectOutcome::Done => ("done", None, None, Some(self.now.millis())),
             EffectOutcome::Retry { at, why } => ("pending", Some(at.millis()), Some(why), None),
             EffectOutcome::Failed { why } => ("failed", None, Some(why), Some(self.now.millis())),
@@ -97,11 +119,20 @@ impl Transaction<'_> {
             .map(|_| ())
             .map_err(StoreError::doing("noting what became of an effect"))
     }
+
+    fn note_effect(&self, sql: &str, id: i64) -> Result<(), StoreError> {
+        self.connection()
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(params![id, self.now.millis()]))
+            .map(|_| ())
+            .map_err(StoreError::doing("noting the start of an effect"))
+    }
 }
 
-/// What is due. The sign keeps SQLite from walking the table in the order of its ids, through everything that is finished,
-/// to save the sorting of the few that are due.
-pub(super) const DUE: &str = "SELECT id, effect, attempts FROM outbox WHERE state = 'pending' AND not_before <= ?1 ORDER BY +id LIMIT ?2";
+/// What is due, and what seems to wait longer than anything may. The signs keep SQLite from walking the table in the order of its
+/// ids, through everything that is finished, to save the sorting of the few that are due.
+pub(super) const DUE: &str = "SELECT id, effect, attempts, begun IS NOT NULL FROM outbox
+     WHERE state = 'pending' AND NOT (+not_before > ?1 AND +not_before <= ?2) ORDER BY +id LIMIT ?3";
 
 impl Reader {
     /// The effects that are due, oldest first.
@@ -113,33 +144,38 @@ impl Reader {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<PendingEffect>, StoreError> {
-        let rows: Vec<(i64, String, u32)> = self.rows(
+        let rows: Vec<(i64, String, u32, bool)> = self.rows(
             "reading the outbox",
             DUE,
-            params![now.millis(), super::reader::limited(limit)],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            params![
+                now.millis(),
+                now.plus_millis(LONGEST_WAIT_MS).millis(),
+                super::reader::limited(limit)
+            ],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
         )?;
         rows.into_iter()
-            .map(|(id, text, attempts)| {
+            .map(|(id, text, attempts, started_before)| {
                 Ok(PendingEffect {
                     id,
                     effect: parse(id, &text)?,
                     attempts,
+                    started_before,
                 })
             })
             .collect()
     }
 
-    /// When the next pending effect is due, past or future.
+    /// When the next effect that is not due yet will be.
     ///
     /// # Errors
     /// SQLite refuses.
-    pub fn next_effect_at(&self) -> Result<Option<Timestamp>, StoreError> {
+    pub fn next_effect_at(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let found: Option<i64> = self
             .one(
                 "reading the outbox",
-                "SELECT min(not_before) FROM outbox WHERE state = 'pending'",
-                [],
+                "SELECT min(not_before) FROM outbox WHERE state = 'pending' AND not_before > ?1 AND not_before <= ?2",
+                params![now.millis(), now.plus_millis(LONGEST_WAIT_MS).millis()],
                 |row| row.get(0),
             )?
             .flatten();

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use claustre::adapters::host::SystemHost;
-use claustre::engine::{Advanced, Order, Work, writer};
+use claustre::adapters::host::{SystemHost, SystemWaits};
+use claustre::engine::{Advanced, Order, Work, Writer, writer};
 use claustre::store::Store;
 use claustre_domain::command::{Command, TaskCommand};
 use claustre_protocol::{ids::TaskId, status::LogLevel};
@@ -47,8 +47,15 @@ pub fn run(report: &mut Report, scale: &Scale) -> Result<()> {
     let (work, orders) = mpsc::channel::<Work>(1_024);
     let (advanced, _) = broadcast::channel::<Advanced>(1_024);
     let (position, _watching) = watch::channel(store.position());
-    let writing =
-        std::thread::spawn(move || writer::run(store, orders, &advanced, &position, &SystemHost));
+    let writer = Writer::new(
+        store,
+        advanced,
+        position,
+        Arc::new(SystemHost),
+        Arc::new(SystemWaits::default()),
+        Arc::default(),
+    );
+    let writing = std::thread::spawn(move || writer::run(writer, orders));
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 
     // Turn by turn with the disk, so that both meet the same moments of it.

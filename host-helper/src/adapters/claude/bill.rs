@@ -78,6 +78,11 @@ impl Bill {
         }
     }
 
+    /// What was given was not stored: the totals are given again.
+    pub fn give_again(&mut self) {
+        self.reported = None;
+    }
+
     /// A client was started.
     pub fn client_started(&mut self, resumed: bool) {
         self.covers_all = !resumed && !self.is_out && self.transcript == TranscriptState::default();

@@ -10,7 +10,7 @@ use claustre_domain::{
 };
 use claustre_protocol::{
     hook::{Report, ReportBody},
-    ids::{AskId, SessionId},
+    ids::{AskId, EventId, SessionId},
     time::Timestamp,
 };
 use serde_json::Value;
@@ -166,7 +166,7 @@ impl ClaudeAgent {
             }
         };
         let watched = self.watched(report.session, at);
-        if watched.is_repeated(report.id) {
+        if watched.is_stored(report.id) {
             // It came before; the log knows it. Whoever waits for its answer still may.
             return Heard {
                 waits_for: watched.ask_of(report.id),
@@ -385,7 +385,12 @@ impl Agent for ClaudeAgent {
         super::port::write_plan(&self.host, order)
     }
 
-    fn hear(&mut self, report: &Report, at: Timestamp) -> Heard {
+    fn hear(&mut self, report: &Report, now: Timestamp) -> Heard {
+        // Nothing happens after it is reported: then the clock was set back in between.
+        let at = report.at.min(now);
+        if let Some(watched) = self.sessions.get_mut(&report.session) {
+            watched.keep_to_the_clock(at, now);
+        }
         if self.forgotten.contains(&report.session) {
             return self.hear_last(report);
         }
@@ -396,9 +401,27 @@ impl Agent for ClaudeAgent {
         }
     }
 
+    fn stored(&mut self, session: SessionId, report: EventId) {
+        if let Some(watched) = self.sessions.get_mut(&session) {
+            watched.remember_stored(report);
+        }
+    }
+
+    fn relearn(&mut self, known: KnownSession, now: Timestamp) -> Vec<Command> {
+        let session = known.session;
+        let Some(watched) = self.sessions.get_mut(&session) else {
+            self.know(known);
+            return Vec::new();
+        };
+        let commands = watched.relearn(known, now);
+        let mut commands: Vec<Command> = commands.into_iter().map(Command::Session).collect();
+        commands.extend(self.usage(session));
+        commands
+    }
+
     fn look(&mut self, at: Timestamp) -> Vec<Command> {
         self.registry.refresh(&self.host.config().sessions());
-        self.looked_at = self.looked_at.max(at);
+        self.looked_at = at;
         let mut commands = Vec::new();
         let mut ended = Vec::new();
         for (session, watched) in &mut self.sessions {

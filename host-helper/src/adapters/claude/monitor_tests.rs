@@ -23,6 +23,8 @@ struct World {
     agent: ClaudeAgent,
     session: SessionId,
     reports: u128,
+    /// The newest time of any report: what is older than that came by the spool.
+    now: i64,
     home: tempfile::TempDir,
 }
 
@@ -45,6 +47,7 @@ impl World {
             agent: ClaudeAgent::new(host),
             session: SessionId::new(Uuid::from_u128(1)),
             reports: 100,
+            now: 0,
             home,
         }
     }
@@ -73,7 +76,8 @@ impl World {
 
     fn hear(&mut self, body: ReportBody, at: i64) -> Heard {
         let report = self.report(body, at);
-        self.agent.hear(&report, report.at)
+        self.now = self.now.max(at);
+        self.agent.hear(&report, Timestamp::from_millis(self.now))
     }
 
     fn start(&mut self, pid: u32, at: i64) {
@@ -432,13 +436,21 @@ fn what_lay_in_the_spool_turns_nothing_back() {
 }
 
 #[test]
-fn a_report_that_comes_twice_counts_once() {
+fn a_report_counts_once_it_is_stored_and_not_before() {
     let mut world = World::started();
     let report = world.report(
         ReportBody::Hook(hook("PermissionRequest", json!({}))),
         2_200,
     );
     let first = world.agent.hear(&report, report.at);
+    let again = world.agent.hear(&report, report.at);
+    assert_eq!(first.waits_for, again.waits_for);
+    assert!(
+        words(&again.commands).contains(&ASK.to_owned()),
+        "the transaction of the first may have failed: {:?}",
+        words(&again.commands)
+    );
+    world.agent.stored(world.session, report.id);
     let again = world.agent.hear(&report, report.at);
     assert!(first.waits_for.is_some() && again.commands.is_empty());
     assert_eq!(first.waits_for, again.waits_for);
@@ -463,6 +475,90 @@ fn of_an_input_that_nobody_could_read_the_event_still_counts() {
     let stopped = world.hear(ReportBody::Hook(cut("Stop")), 2_200);
     let last = words(&stopped.commands).pop();
     assert_eq!(last.as_deref(), Some("idle hook"));
+}
+
+#[test]
+fn what_was_not_stored_is_told_again_and_what_was_asked_is_what_the_log_says() {
+    let mut world = World::started();
+    let known = |asks| KnownSession {
+        session: SessionId::new(Uuid::from_u128(1)),
+        claude_session_id: Some(CONVERSATION.into()),
+        transcript_path: None,
+        client_pid: Some(std::process::id()),
+        launched_at: Timestamp::from_millis(1_000),
+        asks,
+    };
+    let now = Timestamp::from_millis(2_300);
+    // A prompt whose transaction failed: the turn runs all the same.
+    world.hook("UserPromptSubmit", json!({}), 2_000);
+    let commands = world.agent.relearn(known(Vec::new()), now);
+    assert_eq!(words(&commands), ["working hook"]);
+
+    // An ask that the log does not have: it is asked once its report comes again, and not before.
+    let report = world.report(
+        ReportBody::Hook(hook("PermissionRequest", json!({}))),
+        2_200,
+    );
+    let first = world.agent.hear(&report, report.at);
+    let commands = world.agent.relearn(known(Vec::new()), now);
+    assert_eq!(words(&commands), ["working hook"]);
+    let again = world.agent.hear(&report, now);
+    assert_eq!(words(&first.commands), words(&again.commands));
+    world.agent.stored(world.session, report.id);
+
+    // The end of its tool was not stored: the log has it open, and the report of its end closes it once it comes again.
+    let finished = world.report(
+        ReportBody::Hook(hook(
+            "PostToolUse",
+            json!({"tool_input": {"command": "mkdir -p sub && cd sub"}}),
+        )),
+        2_250,
+    );
+    world.agent.hear(&finished, now);
+    let open = KnownAsk {
+        ask: first.waits_for.expect("it asks"),
+        title: "Bash: mkdir -p sub && cd sub".into(),
+        since: report.at,
+    };
+    let commands = world.agent.relearn(known(vec![open]), now);
+    assert_eq!(words(&commands), ["waiting_for_input/permission hook"]);
+    let again = world.agent.hear(&finished, now);
+    assert!(
+        words(&again.commands)
+            .iter()
+            .any(|word| word.starts_with("closed")),
+        "{:?}",
+        words(&again.commands)
+    );
+}
+
+#[test]
+fn a_clock_that_was_set_back_freezes_no_status() {
+    let mut world = World::new();
+    let hour = 3_600_000;
+    world.start(std::process::id(), hour);
+    world.hook("SessionStart", json!({}), hour + 600);
+    world.hook("UserPromptSubmit", json!({}), hour + 2_000);
+    // An hour back.
+    world.now = 0;
+    let stop = world.hook("Stop", json!({}), 5_000);
+    assert_eq!(words(&stop.commands), ["idle hook"]);
+    let prompt = world.hook("UserPromptSubmit", json!({}), 6_000);
+    assert!(words(&prompt.commands).contains(&"working hook".to_owned()));
+    // What the client's registry shows since then is newer, too.
+    world.now = 0;
+    world.hook("PreToolUse", json!({}), 2 * hour);
+    world.registry("idle", None, 7_000);
+    let seen = world.agent.look(Timestamp::from_millis(7_100));
+    assert_eq!(words(&seen), ["idle/interrupted registry"]);
+    // So is the end of the client.
+    let body = ReportBody::ClientExited {
+        code: None,
+        signal: Some(9),
+        tail: String::new(),
+    };
+    world.now = 0;
+    assert_eq!(words(&world.hear(body, 900).commands), ["ended Some(9)"]);
 }
 
 #[test]

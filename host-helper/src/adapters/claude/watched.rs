@@ -17,7 +17,7 @@ use super::bill::Bill;
 use super::fuse::{Fused, HOOKS_EXPECTED_MILLIS, Inputs, ProcessState, RegistryView, fuse};
 use super::hook_state::{HookState, Pending, Phase};
 use super::registry::{self, Liveness, RegistryEntry, RegistryStatus};
-use crate::ports::KnownSession;
+use crate::ports::{KnownAsk, KnownSession};
 
 /// How long readings of two sources may contradict each other before the question is settled.
 const SETTLE_MILLIS: i64 = 2_000;
@@ -95,7 +95,8 @@ pub(super) struct Watched {
     missing_since: Option<Timestamp>,
     /// See [`Inputs::foreseen`].
     pub foreseen: String,
-    seen: VecDeque<EventId>,
+    /// Reports whose meaning is in the log, so that one that comes again by the spool counts once.
+    stored: VecDeque<EventId>,
 }
 
 impl Watched {
@@ -122,7 +123,7 @@ impl Watched {
             grace: Grace::None,
             missing_since: None,
             foreseen: String::new(),
-            seen: VecDeque::new(),
+            stored: VecDeque::new(),
         }
     }
 
@@ -144,27 +145,15 @@ impl Watched {
                 pending: Vec::new(),
             });
             hook.pending.clear();
-            for ask in known.asks {
+            for ask in &known.asks {
                 hook.phase = Phase::Working;
                 hook.heard_at = hook.heard_at.max(ask.since);
-                hook.pending.push(Pending {
-                    is_question: false,
-                    tool: EARLIER.to_owned(),
-                    summary: ask.title.clone(),
-                    agent_id: None,
-                    since: ask.since,
-                });
-                watched.asks.push(OpenAsk {
-                    ask: ask.ask,
-                    is_question: false,
-                    tool: EARLIER.to_owned(),
-                    summary: ask.title,
-                    agent_id: None,
-                    detail: None,
-                });
             }
             watched.hook = Some(hook);
             watched.is_remembered = true;
+            for ask in known.asks {
+                watched.ask_earlier(ask);
+            }
         }
         watched.transcript = known.transcript_path;
         watched.bill = bill;
@@ -207,16 +196,116 @@ impl Watched {
         self.hook.as_ref()
     }
 
-    /// Was this report taken in before? Remembers it.
-    pub fn is_repeated(&mut self, report: EventId) -> bool {
-        if self.seen.contains(&report) {
-            return true;
+    /// Is what this report meant in the log?
+    pub fn is_stored(&self, report: EventId) -> bool {
+        self.stored.contains(&report)
+    }
+
+    /// What this report meant is in the log now.
+    pub fn remember_stored(&mut self, report: EventId) {
+        if self.stored.contains(&report) {
+            return;
         }
-        if self.seen.len() >= REMEMBERED_REPORTS {
-            self.seen.pop_front();
+        if self.stored.len() >= REMEMBERED_REPORTS {
+            self.stored.pop_front();
         }
-        self.seen.push_back(report);
-        false
+        self.stored.push_back(report);
+    }
+
+    /// Something that was heard was not stored. What it asks, who it is, whether it runs and what was told of it is as the log has
+    /// it; the reports that told otherwise come again. What its hooks said of its phase stands, and is told once more.
+    pub fn relearn(&mut self, known: KnownSession, now: Timestamp) -> Vec<SessionCommand> {
+        match (known.client_pid, &self.process) {
+            (Some(pid), _) => {
+                self.process = ProcessState::Alive;
+                self.pid = Some(pid);
+                self.launched_at = self.launched_at.min(known.launched_at);
+            }
+            (None, ProcessState::Alive) => {
+                self.process = ProcessState::Unknown;
+                self.pid = None;
+            }
+            (None, _) => {}
+        }
+        self.claude_session_id = known.claude_session_id;
+        self.transcript = known.transcript_path;
+        self.identified_at = Timestamp::default();
+        self.bill.give_again();
+        self.grace = Grace::None;
+        self.reported = None;
+        let heard = std::mem::take(&mut self.asks);
+        let mut missing = Vec::new();
+        for ask in known.asks {
+            match heard.iter().find(|open| open.ask == ask.ask) {
+                Some(open) => self.asks.push(open.clone()),
+                None => missing.push(ask),
+            }
+        }
+        let standing = self.asks.clone();
+        if let Some(hook) = &mut self.hook {
+            // Some come without a report that has an id: notices of older clients.
+            hook.pending.retain(|pending| {
+                pending.tool.is_empty() || standing.iter().any(|open| open.is_of(pending))
+            });
+        }
+        for ask in missing {
+            self.ask_earlier(ask);
+        }
+        self.settle(now)
+    }
+
+    /// Takes in what the log knows as open, of which nothing but its line is known here.
+    fn ask_earlier(&mut self, ask: KnownAsk) {
+        if let Some(hook) = &mut self.hook {
+            hook.pending.push(Pending {
+                is_question: false,
+                tool: EARLIER.to_owned(),
+                summary: ask.title.clone(),
+                agent_id: None,
+                since: ask.since,
+            });
+        }
+        self.asks.push(OpenAsk {
+            ask: ask.ask,
+            is_question: false,
+            tool: EARLIER.to_owned(),
+            summary: ask.title,
+            agent_id: None,
+            detail: None,
+        });
+    }
+
+    /// A time that is still to come was noted before the clock was set back. What is remembered counts as older than what arrives
+    /// `now`, and what happened `at` that time as newer.
+    pub fn keep_to_the_clock(&mut self, at: Timestamp, now: Timestamp) {
+        let past = |time: &mut Timestamp| {
+            if *time > now {
+                *time = at;
+            }
+        };
+        past(&mut self.launched_at);
+        past(&mut self.identified_at);
+        if let Some(hook) = &mut self.hook {
+            past(&mut hook.since);
+            past(&mut hook.heard_at);
+        }
+        if let Some(registry) = &mut self.registry {
+            past(&mut registry.since);
+            past(&mut registry.read_at);
+        }
+        if let Some(since) = &mut self.missing_since {
+            past(since);
+        }
+        match &mut self.process {
+            ProcessState::Exited { at: ended, .. }
+            | ProcessState::Gone { at: ended }
+            | ProcessState::NotStarted { at: ended, .. }
+            | ProcessState::Lost { at: ended } => past(ended),
+            ProcessState::Alive | ProcessState::Unknown => {}
+        }
+        if let Grace::Until(until) = &mut self.grace {
+            *until = (*until).min(now.plus_millis(SETTLE_MILLIS));
+        }
     }
 
     /// The ask that this report made, open or not: a hook that reports again may have missed its answer.
@@ -322,6 +411,8 @@ impl Watched {
             return Vec::new();
         }
         self.registry = entry.and_then(|entry| RegistryView::of(entry, at));
+        // Of what was noted by a clock that was set back nothing is known but that it is older than what is shown now.
+        self.keep_to_the_clock(at.plus_millis(-SETTLE_MILLIS), at);
         let is_gone = self
             .running_pid()
             .is_some_and(|pid| registry::liveness(pid, None) == Liveness::Dead);

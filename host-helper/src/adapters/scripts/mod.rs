@@ -147,6 +147,13 @@ impl ScriptRunner {
         Ok(scripts)
     }
 
+    /// Is there a script to run? True where that cannot be told: running it says why.
+    fn has(&self, order: &ScriptOrder, when: When) -> bool {
+        self.allowed(&order.repository)
+            .and_then(|mut allowed| self.scripts(&mut allowed, when))
+            .map_or(true, |scripts| !scripts.is_empty())
+    }
+
     fn run(&self, order: &ScriptOrder, when: When) -> Result<Vec<String>, ScriptFailure> {
         let mut allowed = self.allowed(&order.repository)?;
         let scripts = self.scripts(&mut allowed, when)?;
@@ -173,6 +180,15 @@ impl Scripts for ScriptRunner {
             tracing::warn!(path = %done.display(), %error, "the setup script may run again");
         }
         Ok(notes)
+    }
+
+    fn has_setup(&self, order: &ScriptOrder) -> bool {
+        let done = self.paths.session(order.session).join("setup.done");
+        !done.exists() && self.has(order, When::Setup)
+    }
+
+    fn has_teardown(&self, order: &ScriptOrder) -> bool {
+        self.has(order, When::Teardown)
     }
 
     fn teardown(&self, order: &ScriptOrder) -> Result<Vec<String>, ScriptFailure> {

@@ -31,7 +31,7 @@ fn an_effect_is_run_once_whatever_becomes_of_it() {
     assert_eq!(due(99), []);
     assert_eq!(due(100).len(), 1);
     assert_eq!(due(200).len(), 3);
-    assert_eq!(reader.next_effect_at().unwrap(), Some(at(100)));
+    assert_eq!(reader.next_effect_at(at(99)).unwrap(), Some(at(100)));
 
     let ids: Vec<i64> = due(200).iter().map(|pending| pending.id).collect();
     let mut transaction = bench.store().begin(at(300)).unwrap();
@@ -53,7 +53,7 @@ fn an_effect_is_run_once_whatever_becomes_of_it() {
     }
     transaction.commit().unwrap();
     assert_eq!(due(999), []);
-    assert_eq!(reader.next_effect_at().unwrap(), Some(at(1000)));
+    assert_eq!(reader.next_effect_at(at(999)).unwrap(), Some(at(1000)));
     let again = due(1000);
     assert_eq!((&again[0].effect, again[0].attempts), (&effects[1], 1));
 }
@@ -160,7 +160,10 @@ fn an_effect_that_is_asked_for_again_comes_at_the_earlier_time() {
     let mut transaction = bench.store().begin(at(200)).unwrap();
     assert!(!transaction.enqueue(&effect, at(200)).unwrap());
     transaction.commit().unwrap();
-    assert_eq!(bench.reader().next_effect_at().unwrap(), Some(at(200)));
+    assert_eq!(
+        bench.reader().next_effect_at(at(100)).unwrap(),
+        Some(at(200))
+    );
 }
 
 #[test]
@@ -171,9 +174,68 @@ fn what_is_due_is_found_without_reading_what_is_finished() {
         .connection
         .query_row(
             &format!("EXPLAIN QUERY PLAN {}", crate::store::outbox::DUE),
-            [0, 1],
+            [0, 1, 1],
             |row| row.get("detail"),
         )
         .unwrap();
     assert!(plan.contains("outbox_pending"), "{plan}");
+}
+
+#[test]
+fn an_effect_that_was_begun_is_known_as_such_until_it_is_finished() {
+    let mut bench = Bench::new();
+    let session = SessionId::new(Uuid::new_v4());
+    let mut transaction = bench.store().begin(at(100)).unwrap();
+    transaction
+        .enqueue(&Effect::OpenPane { session }, at(100))
+        .unwrap();
+    transaction.commit().unwrap();
+    let begun = |bench: &Bench, now| -> Vec<(u32, bool)> {
+        let due = bench.reader().pending_effects(at(now), 10).unwrap();
+        due.iter()
+            .map(|pending| (pending.attempts, pending.started_before))
+            .collect()
+    };
+    assert_eq!(begun(&bench, 100), [(0, false)]);
+    for (outcome, expected) in [
+        (EffectOutcome::Probe, (0, false)),
+        (EffectOutcome::Started, (0, true)),
+        (
+            EffectOutcome::Retry {
+                at: at(100),
+                why: "busy".into(),
+            },
+            (1, true),
+        ),
+    ] {
+        let mut transaction = bench.store().begin(at(200)).unwrap();
+        transaction.finish_effect(1, outcome).unwrap();
+        transaction.commit().unwrap();
+        bench.reopen();
+        assert_eq!(begun(&bench, 200), [expected]);
+    }
+}
+
+#[test]
+fn what_was_put_off_before_the_clock_was_set_back_is_due() {
+    let mut bench = Bench::new();
+    let session = SessionId::new(Uuid::new_v4());
+    let hour = 3_600_000;
+    let mut transaction = bench.store().begin(at(hour)).unwrap();
+    transaction
+        .enqueue(&Effect::OpenPane { session }, at(hour))
+        .unwrap();
+    transaction
+        .enqueue(&Effect::CloseTab { session }, at(30_000))
+        .unwrap();
+    transaction.commit().unwrap();
+    let reader = bench.reader();
+    let due = reader.pending_effects(at(10_000), 10).unwrap();
+    assert_eq!(
+        due.len(),
+        1,
+        "the one that nothing would have put off for an hour"
+    );
+    assert_eq!(due[0].effect, Effect::OpenPane { session });
+    assert_eq!(reader.next_effect_at(at(10_000)).unwrap(), Some(at(30_000)));
 }
