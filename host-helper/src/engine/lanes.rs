@@ -171,6 +171,14 @@ mod tests {
             .collect()
     }
 
+    /// A rule, what waits, what of it is under way, and what may start.
+    type Case = (
+        &'static str,
+        Vec<Effect>,
+        Vec<(i64, Option<Lane>)>,
+        Vec<i64>,
+    );
+
     #[test]
     fn what_may_start_beside_what_runs() {
         use Lane::{Scripts, Typing, Worktrees, Zellij};
@@ -182,7 +190,7 @@ mod tests {
         };
         let all_in_scripts: Vec<(i64, Option<Lane>)> =
             (1..=8).map(|id| (id, Some(Scripts))).collect();
-        let cases: Vec<(&str, Vec<Effect>, Vec<(i64, Option<Lane>)>, Vec<i64>)> = vec![
+        let cases: Vec<Case> = vec![
             ("nothing waits", vec![], vec![], vec![]),
             (
                 "different sessions run side by side",
