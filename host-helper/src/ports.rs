@@ -9,6 +9,7 @@ use claustre_protocol::{
     hook::Report,
     ids::{AskId, EventId, SessionId},
     model::UsageWindow,
+    request::{LostPath, RemovalPreview, ShownLoss},
     status::Mode,
     time::Timestamp,
 };
@@ -106,6 +107,19 @@ pub struct WorktreeFacts {
     pub notes: Vec<String>,
 }
 
+/// What removing a worktree needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovalOrder {
+    /// The main checkout.
+    pub repository: PathBuf,
+    /// The worktree.
+    pub path: PathBuf,
+    /// Name of the snapshot, should one be needed.
+    pub snapshot: String,
+    /// What a person was shown of what goes for good; none = nothing was shown.
+    pub shown: Option<ShownLoss>,
+}
+
 /// A worktree that was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RemovalFacts {
@@ -113,6 +127,17 @@ pub struct RemovalFacts {
     pub snapshot: Option<String>,
     /// Was the branch merged, and deleted?
     pub branch_deleted: bool,
+    /// What went for good, the largest first.
+    pub lost: Vec<LostPath>,
+}
+
+/// A process that may still write into a worktree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningProcess {
+    /// Its number, where it is known.
+    pub pid: Option<u32>,
+    /// What it is, for people: `its client`, `npm run dev`. Safe to print.
+    pub what: String,
 }
 
 /// What a session is told besides its prompt.
@@ -164,16 +189,20 @@ pub trait Workspace: Send + Sync {
     /// # Errors
     /// The base is missing, the branch is checked out elsewhere, or git failed.
     fn prepare(&self, order: &WorktreeOrder) -> Result<WorktreeFacts, PortError>;
-    /// Keeps the work, then removes the worktree. One that is gone already is success.
+    /// Says what [`Workspace::remove`] would keep and lose, or why the worktree would stay. Changes nothing.
     ///
     /// # Errors
-    /// It is not a linked worktree of ours, is locked, or its work could not be kept.
-    fn remove(
+    /// Git failed.
+    fn preview_removal(
         &self,
         repository: &std::path::Path,
         path: &std::path::Path,
-        snapshot: &str,
-    ) -> Result<RemovalFacts, PortError>;
+    ) -> Result<RemovalPreview, PortError>;
+    /// Keeps the work, then removes the worktree. One that is gone already is success.
+    ///
+    /// # Errors
+    /// It is not a linked worktree of ours, is locked, its work could not be kept, or more would go for good than was shown.
+    fn remove(&self, order: &RemovalOrder) -> Result<RemovalFacts, PortError>;
     /// Brings a removed worktree back.
     ///
     /// # Errors
@@ -536,6 +565,10 @@ pub trait Launchers: Send + Sync {
     fn in_foreground(&self, launcher_pid: u32, client_pid: u32) -> Result<(), String>;
     /// Is this process running?
     fn is_alive(&self, pid: u32) -> bool;
+    /// The session's launcher and client, as far as they still run: each is known by more than its number.
+    fn running(&self, session: SessionId) -> Vec<RunningProcess>;
+    /// All processes that have this directory, or one below it, as their working directory.
+    fn working_in(&self, directory: &std::path::Path) -> Vec<RunningProcess>;
 }
 
 /// Tells people.

@@ -173,8 +173,8 @@ fn link(model: &mut Model, state: LinkState) {
             | Overlay::Inbox(_)
             | Overlay::Review(_)
             | Overlay::Steps(_)
-            | Overlay::Confirm(_)
             | Overlay::Palette(_) => {}
+            Overlay::Confirm(confirm) => confirms::blame(confirm, "the connection broke"),
         }
     }
     if orders > 0 {

@@ -9,11 +9,13 @@ mod daemon;
 mod project;
 mod session;
 mod task;
+mod worktree;
 
 pub use daemon::*;
 pub use project::*;
 pub use session::*;
 pub use task::*;
+pub use worktree::*;
 
 use crate::rpc::Call;
 
@@ -74,7 +76,7 @@ pub enum Request {
     TaskRetry(Named),
     /// Closes its session, keeps its work in a snapshot, puts it back in the queue. Answer: [`Task`](crate::model::Task).
     #[serde(rename = "task.kill")]
-    TaskKill(Named),
+    TaskKill(Closing),
     /// Changes its place in the queue. Answer: [`Task`](crate::model::Task).
     #[serde(rename = "task.move")]
     TaskMove(TaskMove),
@@ -107,7 +109,7 @@ pub enum Request {
     SessionNew(SessionNew),
     /// Closes it; its work is kept. Answer: [`Session`](crate::model::Session).
     #[serde(rename = "session.close")]
-    SessionClose(Named),
+    SessionClose(Closing),
     /// Continues its conversation in its pane, or in a new one. Answer: [`Session`](crate::model::Session).
     #[serde(rename = "session.resume")]
     SessionResume(Named),
@@ -154,6 +156,13 @@ pub enum Request {
     /// Answer: list of [`SnapshotShown`].
     #[serde(rename = "worktree.list")]
     WorktreeList(Nothing),
+    /// What removing the worktree of a session, or of a task's session, would keep and lose. Changes nothing. Answer:
+    /// [`RemovalPreview`].
+    #[serde(rename = "worktree.preview")]
+    WorktreePreview(Named),
+    /// Removes the worktree of a closed session, which stayed when the session was closed. Answer: [`Done`].
+    #[serde(rename = "worktree.remove")]
+    WorktreeRemove(Closing),
     /// Brings a removed worktree back from its snapshot. Answer: [`Done`].
     #[serde(rename = "worktree.restore")]
     WorktreeRestore(Named),

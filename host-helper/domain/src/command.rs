@@ -3,6 +3,7 @@
 use claustre_protocol::{
     ids::{AskId, AssignmentId, MessageId, ProjectId, SessionId, SubtaskId, TaskId},
     model::AskKind,
+    request::ShownLoss,
     status::{
         ClaudeStatus, LogLevel, Mode, Priority, ProjectStatus, PushMode, Reason, Source, TaskStatus,
     },
@@ -84,7 +85,11 @@ pub enum TaskCommand {
     /// Back in the queue, or out of a block.
     Reopen { task: TaskId },
     /// Close its session, keep its work, back in the queue.
-    Kill { task: TaskId },
+    Kill {
+        task: TaskId,
+        /// What the person was shown of what goes for good with the worktree.
+        shown: Option<ShownLoss>,
+    },
     /// Put it at another place.
     Move {
         task: TaskId,
@@ -269,7 +274,11 @@ pub enum SessionCommand {
     /// Open one without a task.
     Open(Box<OpenSession>),
     /// Close it; its work is kept.
-    Close { session: SessionId },
+    Close {
+        session: SessionId,
+        /// What the person was shown of what goes for good with the worktree.
+        shown: Option<ShownLoss>,
+    },
     /// Continue its conversation.
     Resume { session: SessionId },
     /// End the client and continue its conversation at once.

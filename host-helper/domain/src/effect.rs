@@ -1,6 +1,9 @@
 //! Everything the world must be asked to do, as data. Each has a key: an effect that is done twice with one key is done once.
 
-use claustre_protocol::ids::{EventId, MessageId, SessionId, TaskId};
+use claustre_protocol::{
+    ids::{EventId, MessageId, SessionId, TaskId},
+    request::ShownLoss,
+};
 use serde::{Deserialize, Serialize};
 
 /// One thing to do. Its outcome comes back as a command.
@@ -22,7 +25,12 @@ pub enum Effect {
     /// Close the session's tab.
     CloseTab { session: SessionId },
     /// Keep the work in a snapshot, then remove the worktree.
-    RemoveWorktree { session: SessionId },
+    RemoveWorktree {
+        session: SessionId,
+        /// What the person was shown of what goes for good.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shown: Option<ShownLoss>,
+    },
     /// Type a message when the client is ready for it.
     DeliverMessage {
         session: SessionId,
@@ -52,7 +60,7 @@ impl Effect {
                 cause,
             } => format!("end/{session}/{resume}/{cause}"),
             Self::CloseTab { session } => format!("close/{session}"),
-            Self::RemoveWorktree { session } => format!("remove/{session}"),
+            Self::RemoveWorktree { session, .. } => format!("remove/{session}"),
             Self::DeliverMessage { message, .. } => format!("message/{message}"),
             Self::NameTab { session, cause } => format!("name/{session}/{cause}"),
             Self::Notify {
@@ -72,7 +80,7 @@ impl Effect {
             | Self::ResumeClient { session, .. }
             | Self::EndClient { session, .. }
             | Self::CloseTab { session }
-            | Self::RemoveWorktree { session }
+            | Self::RemoveWorktree { session, .. }
             | Self::DeliverMessage { session, .. }
             | Self::NameTab { session, .. } => Some(*session),
             Self::Notify { session, .. } => *session,

@@ -3,6 +3,7 @@
 use claustre_protocol::{
     ids::{AskId, AssignmentId, EventId, MessageId, ProjectId, SessionId, SubtaskId, TaskId},
     model::AskKind,
+    request::ShownLoss,
     status::{
         ClaudeStatus, LogLevel, Mode, Priority, ProjectStatus, PushMode, Reason, Source, TaskStatus,
     },
@@ -199,7 +200,13 @@ pub enum Event {
         totals: UsageTotals,
     },
     /// It was closed.
-    SessionClosed { session: SessionId, why: Reason },
+    SessionClosed {
+        session: SessionId,
+        why: Reason,
+        /// What the person who closed it was shown of what goes for good with its worktree.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shown: Option<ShownLoss>,
+    },
     /// Its worktree was removed, its work is kept.
     WorktreeRemoved {
         session: SessionId,

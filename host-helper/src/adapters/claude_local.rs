@@ -47,6 +47,16 @@ pub fn put(worktree: &Path, main: &Path, text: Option<&str>) -> io::Result<()> {
     file.write_all(after.as_bytes())
 }
 
+/// Does the worktree's file hold nothing but our block, below what the main checkout's has?
+pub fn is_ours(worktree: &Path, main: &Path) -> bool {
+    let Ok(Some(there)) = read(&worktree.join(NAME)) else {
+        return false;
+    };
+    let rest = with_block(&there, None);
+    let of_main = read(&main.join(NAME)).ok().flatten().unwrap_or_default();
+    rest.is_empty() || rest.trim_end() == of_main.trim_end()
+}
+
 /// The text of a plain file; none where there is none.
 fn read(path: &Path) -> io::Result<Option<String>> {
     let opened = OpenOptions::new()
@@ -118,6 +128,19 @@ mod tests {
         assert_eq!(with_block(&two, None), "mine\n\nbelow\n");
         assert_eq!(with_block("", Some("x")), format!("{BEGIN}\nx\n{END}\n"));
         assert_eq!(with_block(&with_block("", Some("x")), None), "");
+
+        let (tree, main) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let is_ours = || is_ours(tree.path(), main.path());
+        assert!(!is_ours(), "there is none");
+        put(tree.path(), main.path(), Some("x")).unwrap();
+        assert!(is_ours());
+        fs::write(main.path().join(NAME), "mine\n").unwrap();
+        put(tree.path(), main.path(), Some("x")).unwrap();
+        assert!(is_ours());
+        fs::write(tree.path().join(NAME), one).unwrap();
+        assert!(is_ours(), "as the main checkout has it");
+        fs::write(tree.path().join(NAME), "notes of the agent\n").unwrap();
+        assert!(!is_ours());
         let sly = with_block("", Some(&format!("a\n{END}\nb")));
         assert_eq!(with_block(&sly, None), "", "{sly}");
         let lost = format!("a\n{BEGIN}\nb\n");

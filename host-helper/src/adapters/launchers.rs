@@ -11,11 +11,18 @@ use claustre_protocol::ids::SessionId;
 
 use super::claude::registry::{self, Liveness};
 use super::process::Invocation;
-use crate::launcher::orders::{self, Order, OrderError};
+use crate::launcher::{
+    lock,
+    orders::{self, Order, OrderError},
+    plan,
+};
 use crate::paths::Paths;
-use crate::ports::{Launchers, PortError};
+use crate::ports::{Launchers, PortError, RunningProcess};
+use crate::text;
 
 const PS_LIMIT: Duration = Duration::from_secs(2);
+/// Longest command line that is told of a process, in characters.
+const MOST_TOLD: usize = 60;
 
 /// The launchers of this home.
 #[derive(Debug, Clone)]
@@ -42,6 +49,53 @@ impl SessionLaunchers {
 }
 
 impl Launchers for SessionLaunchers {
+    fn running(&self, session: SessionId) -> Vec<RunningProcess> {
+        let mut found = Vec::new();
+        if let Some(pid) = plan::running_client(&self.paths, session) {
+            found.push(RunningProcess {
+                pid: Some(pid),
+                what: "its client".to_owned(),
+            });
+        }
+        if lock::is_held(&self.paths, session) {
+            found.push(RunningProcess {
+                pid: None,
+                what: "its launcher".to_owned(),
+            });
+        }
+        found
+    }
+
+    fn working_in(&self, directory: &Path) -> Vec<RunningProcess> {
+        let directory = directory
+            .canonicalize()
+            .unwrap_or_else(|_| directory.to_owned());
+        let Ok(processes) = fs::read_dir("/proc") else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for process in processes.flatten() {
+            let Some(pid) = process
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<u32>().ok())
+            else {
+                continue;
+            };
+            // Not readable: of another user, or just gone.
+            let Ok(at) = fs::read_link(process.path().join("cwd")) else {
+                continue;
+            };
+            if at.starts_with(&directory) && self.is_alive(pid) {
+                found.push(RunningProcess {
+                    pid: Some(pid),
+                    what: described(pid),
+                });
+            }
+        }
+        found
+    }
+
     fn argv(&self, session: SessionId) -> Vec<String> {
         vec![
             self.claustre.display().to_string(),
@@ -161,6 +215,19 @@ fn read_standing(fields: &[&str]) -> Option<Standing> {
     })
 }
 
+/// What a process is called, for people: the beginning of its command line, else its name.
+fn described(pid: u32) -> String {
+    let words = arguments(pid).join(" ");
+    let name = match words.trim() {
+        "" => fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default(),
+        words => words.to_owned(),
+    };
+    match text::one_line(&name, MOST_TOLD) {
+        name if name.trim().is_empty() => "a process".to_owned(),
+        name => name,
+    }
+}
+
 /// The words of a process's command line; empty where the system does not tell.
 fn arguments(pid: u32) -> Vec<String> {
     if Path::new("/proc/self/cmdline").exists() {
@@ -245,6 +312,52 @@ mod tests {
         let me = super::standing(std::process::id()).expect("we run");
         assert_eq!(me.parent, std::os::unix::process::parent_id());
         assert_eq!(super::standing(u32::MAX), None);
+    }
+
+    #[test]
+    fn what_still_runs_of_a_session_is_known_by_lock_and_start_time() {
+        let home = tempfile::tempdir().expect("temp dir");
+        let launchers = launchers(home.path());
+        let paths = &launchers.paths;
+        let session = SessionId::new(Uuid::new_v4());
+        assert_eq!(launchers.running(session), []);
+        fs::create_dir_all(paths.session(session)).expect("made");
+        let held = lock::take(paths, session).expect("lock");
+        plan::mark_started(paths, session, std::process::id());
+        let what = |found: Vec<RunningProcess>| -> Vec<String> {
+            found.into_iter().map(|one| one.what).collect()
+        };
+        assert_eq!(
+            what(launchers.running(session)),
+            ["its client", "its launcher"]
+        );
+        drop(held);
+        // The process id belongs to another process now.
+        let later = format!("{} 1\n", std::process::id());
+        fs::write(paths.session(session).join("started"), later).expect("written");
+        assert_eq!(launchers.running(session), []);
+        // As an older version wrote it.
+        fs::write(paths.session(session).join("started"), "").expect("written");
+        assert!(plan::was_started(paths, session));
+        assert_eq!(launchers.running(session), []);
+    }
+
+    #[tokio::test]
+    async fn a_process_that_works_below_a_directory_is_found_and_named() {
+        let place = tempfile::tempdir().expect("temp dir");
+        let below = place.path().join("below");
+        fs::create_dir(&below).expect("made");
+        let home = tempfile::tempdir().expect("temp dir");
+        let launchers = launchers(home.path());
+        assert_eq!(launchers.working_in(place.path()), []);
+        // It ends when it is dropped.
+        let child = Invocation::new("sleep").arg("60").cwd(&below).spawn_piped();
+        let child = child.expect("started");
+        let wanted = RunningProcess {
+            pid: child.id(),
+            what: "sleep 60".to_owned(),
+        };
+        assert_eq!(launchers.working_in(place.path()), [wanted]);
     }
 
     #[test]

@@ -4,11 +4,13 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use claustre_protocol::request::{RemovalPreview, ShownLoss};
 use uuid::Uuid;
 
+use super::claude::mcp_config;
 use super::claude_local;
 use super::git::{
-    Git, GitError, names,
+    Git, GitError, KeepLimits, names,
     remove::{self, RemoveWorktree},
     repository,
     snapshot::{self, RestoreWorktree},
@@ -18,8 +20,8 @@ use super::git::{
 use super::process::FailureReason;
 use crate::paths::Paths;
 use crate::ports::{
-    Brief, DiffFacts, PortError, RemovalFacts, RepositoryFacts, Workspace, WorktreeFacts,
-    WorktreeOrder,
+    Brief, DiffFacts, PortError, RemovalFacts, RemovalOrder, RepositoryFacts, Workspace,
+    WorktreeFacts, WorktreeOrder,
 };
 use crate::text;
 
@@ -39,6 +41,8 @@ pub struct WorkspaceSettings {
     pub symlink: Vec<String>,
     /// Fetch from the remote before a branch is made?
     pub fetch: bool,
+    /// Which ignored files of a removed worktree go into its snapshot.
+    pub keep_ignored: KeepLimits,
     /// Do the texts for every session go into the worktree's `CLAUDE.local.md` rather than into the system prompt?
     pub brief_in_file: bool,
 }
@@ -52,6 +56,7 @@ impl WorkspaceSettings {
             copy: Vec::new(),
             symlink: Vec::new(),
             fetch: true,
+            keep_ignored: KeepLimits::default(),
             brief_in_file: false,
         }
     }
@@ -101,6 +106,39 @@ impl GitWorkspace {
             && digits.len() == 8
             && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
     }
+}
+
+impl GitWorkspace {
+    fn removal(
+        &self,
+        repository: &Path,
+        path: &Path,
+        snapshot: &str,
+        shown: Option<ShownLoss>,
+    ) -> RemoveWorktree {
+        RemoveWorktree {
+            repo: repository.to_owned(),
+            worktrees_root: self.settings.root.clone(),
+            path: path.to_owned(),
+            snapshot_name: snapshot.to_owned(),
+            limits: self.settings.keep_ignored,
+            ours: ours(path, repository),
+            shown,
+            delete_merged_branch: self.is_branch_of_task(path),
+        }
+    }
+}
+
+/// The ignored files of a worktree that hold nothing but what we wrote into them.
+fn ours(worktree: &Path, main: &Path) -> Vec<PathBuf> {
+    let mut ours = Vec::new();
+    if claude_local::is_ours(worktree, main) {
+        ours.push(PathBuf::from(claude_local::NAME));
+    }
+    if mcp_config::is_ours(&worktree.join(mcp_config::NAME)) {
+        ours.push(PathBuf::from(mcp_config::NAME));
+    }
+    ours
 }
 
 impl Workspace for GitWorkspace {
@@ -178,29 +216,48 @@ impl Workspace for GitWorkspace {
         })
     }
 
-    fn remove(
-        &self,
-        repository: &Path,
-        path: &Path,
-        snapshot: &str,
-    ) -> Result<RemovalFacts, PortError> {
-        let removed = remove::remove(
-            &self.git,
-            &RemoveWorktree {
-                repo: repository.to_owned(),
-                worktrees_root: self.settings.root.clone(),
-                path: path.to_owned(),
-                snapshot_name: snapshot.to_owned(),
-                delete_merged_branch: self.is_branch_of_task(path),
-            },
-        )
-        .map_err(|error| failed("removing the worktree", &error))?;
+    fn preview_removal(&self, repository: &Path, path: &Path) -> Result<RemovalPreview, PortError> {
+        let mut shown = RemovalPreview {
+            path: path.display().to_string(),
+            ..RemovalPreview::default()
+        };
+        let request = self.removal(repository, path, "preview", None);
+        match remove::preview(&self.git, &request) {
+            Ok(None) => {}
+            Ok(Some(found)) => {
+                let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+                shown.branch = found.branch.unwrap_or_default();
+                shown.changed_files = count(found.changed);
+                shown.unpushed_commits = count(found.unpushed);
+                shown.ignored_kept = count(found.ignored_kept);
+                shown.lost_files = found.lost.iter().map(|lost| lost.files).sum();
+                shown.lost_bytes = found.lost.iter().map(|lost| lost.bytes).sum();
+                shown.lost = found.lost;
+                let named = shown.lost.len().min(RemovalPreview::MOST_NAMED);
+                shown.lost_more = count(shown.lost.len() - named);
+                shown.lost.truncate(named);
+            }
+            Err(error) => shown.stays = Some(error.to_string()),
+        }
+        Ok(shown)
+    }
+
+    fn remove(&self, order: &RemovalOrder) -> Result<RemovalFacts, PortError> {
+        let request = self.removal(
+            &order.repository,
+            &order.path,
+            &order.snapshot,
+            order.shown.clone(),
+        );
+        let removed = remove::remove(&self.git, &request)
+            .map_err(|error| failed("removing the worktree", &error))?;
         for note in &removed.notes {
-            tracing::info!(path = %path.display(), note, "a worktree was removed");
+            tracing::info!(path = %order.path.display(), note, "a worktree was removed");
         }
         Ok(RemovalFacts {
             snapshot: removed.snapshot_ref,
             branch_deleted: removed.branch_deleted,
+            lost: removed.lost,
         })
     }
 

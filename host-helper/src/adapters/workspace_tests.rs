@@ -26,6 +26,7 @@ impl World {
             .with_env("GIT_CONFIG_GLOBAL", &config)
             .with_env("GIT_CONFIG_NOSYSTEM", "1");
         let settings = WorkspaceSettings {
+            keep_ignored: KeepLimits::default(),
             root: top.join("worktrees"),
             copy: Vec::new(),
             symlink: Vec::new(),
@@ -42,6 +43,15 @@ impl World {
         world.raw(&["add", "-A"]);
         world.raw(&["commit", "-q", "-m", "first"]);
         world
+    }
+
+    fn removal_of(&self, path: &Path) -> RemovalOrder {
+        RemovalOrder {
+            repository: self.repository(),
+            path: path.to_owned(),
+            snapshot: "s1".to_owned(),
+            shown: None,
+        }
     }
 
     fn repository(&self) -> PathBuf {
@@ -103,14 +113,13 @@ fn a_worktree_is_made_used_again_kept_and_brought_back() {
     );
     let removed = world
         .workspace
-        .remove(&world.repository(), &made.path, "s1")
+        .remove(&world.removal_of(&made.path))
         .expect("removed");
     let snapshot = removed.snapshot.expect("kept");
     assert!(!made.path.exists());
-    let again = world
-        .workspace
-        .remove(&world.repository(), &made.path, "s1");
-    assert_eq!(again, Ok(RemovalFacts::default()));
+    let again = world.workspace.remove(&world.removal_of(&made.path));
+    // Done again, because nobody learned of it, it still tells what was kept.
+    assert_eq!(again.expect("gone").snapshot.as_ref(), Some(&snapshot));
     let path = world
         .workspace
         .restore(&world.repository(), &made.path, &snapshot)
@@ -129,7 +138,7 @@ fn only_a_tasks_own_branch_goes_with_its_worktree() {
         let made = world.prepare(branch);
         let removed = world
             .workspace
-            .remove(&world.repository(), &made.path, "s1")
+            .remove(&world.removal_of(&made.path))
             .expect("removed");
         assert_eq!(removed.branch_deleted, goes, "{branch}");
     }

@@ -17,6 +17,7 @@ mod mcp;
 mod older;
 pub mod open;
 mod project;
+mod removal;
 mod session;
 mod setup;
 mod status;

@@ -3,14 +3,16 @@
 use clap::{Args, Subcommand};
 use claustre_protocol::{
     model::Session,
-    request::{Decision, Done, Named, Preview, Request, SessionList, SessionNew, WithText},
+    request::{
+        Closing, Decision, Done, Named, Preview, Request, SessionList, SessionNew, WithText,
+    },
     status::Word,
 };
 
 use super::{
     Context,
     error::CliError,
-    project, text,
+    project, removal, text,
     ui::{Column, Ui, age, count},
 };
 
@@ -25,8 +27,8 @@ pub enum SessionCommand {
     New(NewArgs),
     /// Print the text of its pane.
     Preview(NameArgs),
-    /// Close it; its work is kept.
-    Close(NameArgs),
+    /// Close it; its work is kept. Shows what goes for good and asks first.
+    Close(CloseArgs),
     /// Continue its conversation.
     Resume(NameArgs),
     /// End the client and continue its conversation at once.
@@ -47,6 +49,15 @@ pub struct ListArgs {
     /// Closed ones too.
     #[arg(long, short)]
     all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CloseArgs {
+    /// The session, or the task it works on.
+    session: String,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -131,7 +142,19 @@ pub fn run(context: &mut Context, command: SessionCommand) -> Result<(), CliErro
                 context.ui.text(&preview.text)
             }
         }
-        SessionCommand::Close(args) => changed(context, Request::SessionClose(named(args))),
+        SessionCommand::Close(args) => {
+            let preview = removal::of_closing(context, &args.session)?;
+            // A script that loses nothing need not say so.
+            if context.ui.interactive || !preview.lost.is_empty() {
+                let question = format!("Close the session {}? Its turn is lost.", args.session);
+                context.ui.confirm(args.yes, &question)?;
+            }
+            let closing = Closing {
+                of: args.session,
+                shown: removal::shown(&preview),
+            };
+            changed(context, Request::SessionClose(closing))
+        }
         SessionCommand::Resume(args) => changed(context, Request::SessionResume(named(args))),
         SessionCommand::Restart(args) => changed(context, Request::SessionRestart(named(args))),
         SessionCommand::Attach(args) => attach(context, args.session),

@@ -8,8 +8,8 @@ use clap::Subcommand;
 use claustre_protocol::{
     model::{Session, Task, TaskDetail},
     request::{
-        Decision, Done, EventsWatch, Named, Nothing, Preview, Request, TaskAdd, TaskEdit, TaskList,
-        TaskMove, WithText,
+        Closing, Decision, Done, EventsWatch, Named, Nothing, Preview, Request, TaskAdd, TaskEdit,
+        TaskList, TaskMove, WithText,
     },
     status::{TaskStatus, Word},
 };
@@ -17,7 +17,7 @@ use claustre_protocol::{
 use super::{
     Context,
     error::{CliError, Kind},
-    project, session, subtask, text,
+    project, removal, session, subtask, text,
     ui::{Column, Ui, age, count},
 };
 
@@ -130,12 +130,17 @@ pub fn run(context: &mut Context, command: TaskCommand) -> Result<ExitCode, CliE
         ),
         TaskCommand::Reopen(args) => changed(context, Request::TaskReopen(named(args))),
         TaskCommand::Kill(args) => {
+            let preview = removal::of_closing(context, &args.task)?;
             let question = format!(
                 "Close the session of {}? Its work is kept in a snapshot, its turn is lost.",
                 args.task
             );
             context.ui.confirm(args.yes, &question)?;
-            changed(context, Request::TaskKill(Named { of: args.task }))
+            let closing = Closing {
+                of: args.task,
+                shown: removal::shown(&preview),
+            };
+            changed(context, Request::TaskKill(closing))
         }
         TaskCommand::Move(args) => changed(
             context,

@@ -44,6 +44,8 @@ fn every_spelling_is_understood() {
         "task review x again",
         "task block x --reason why",
         "task kill x --yes",
+        "session close x --yes",
+        "worktree remove x --yes",
         "task move x --before y",
         "task undo",
         "subtask done x 1",

@@ -2,13 +2,13 @@
 
 use clap::{Args, Subcommand};
 use claustre_protocol::request::{
-    Done, Named, Nothing, Request, SnapshotShown, Swept, WorktreeSweep,
+    Closing, Done, Named, Nothing, Request, SnapshotShown, Swept, WorktreeSweep,
 };
 
 use super::{
     Context,
     error::CliError,
-    project,
+    project, removal,
     ui::{Column, Ui, age},
 };
 
@@ -17,6 +17,8 @@ pub enum WorktreeCommand {
     /// Print the removed worktrees that are kept.
     #[command(visible_alias = "ls")]
     List,
+    /// Remove the worktree of a closed session, where it stayed; shows what goes for good and asks first.
+    Remove(RemoveArgs),
     /// Bring a removed worktree back.
     Restore(RestoreArgs),
     /// Let go for good of what was kept long enough; shows it and asks first.
@@ -27,6 +29,15 @@ pub enum WorktreeCommand {
 pub struct RestoreArgs {
     /// Its name, as `claustre worktree list` prints it.
     name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// The session, or its task.
+    session: String,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -54,6 +65,17 @@ pub fn run(context: &mut Context, command: WorktreeCommand) -> Result<(), CliErr
                 return Ok(());
             }
             table(context.ui, &kept)
+        }
+        WorktreeCommand::Remove(args) => {
+            let preview = removal::of_worktree(context, &args.session)?;
+            let question = format!("Remove the worktree of {}?", args.session);
+            context.ui.confirm(args.yes, &question)?;
+            let closing = Closing {
+                of: args.session,
+                shown: removal::shown(&preview),
+            };
+            let done: Done = context.call(Request::WorktreeRemove(closing))?;
+            project::finish(context, &done)
         }
         WorktreeCommand::Restore(args) => {
             let done: Done = context.call(Request::WorktreeRestore(Named { of: args.name }))?;

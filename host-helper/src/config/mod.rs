@@ -101,6 +101,10 @@ pub struct Worktrees {
     pub symlink: Vec<String>,
     /// Days that the work of a removed one is kept.
     pub keep_days: u32,
+    /// Largest ignored file that goes into the snapshot of a removed one, in KiB.
+    pub keep_ignored_file_kib: u32,
+    /// All ignored files of a snapshot together, in MiB.
+    pub keep_ignored_total_mib: u32,
     /// A program with its arguments that runs in a new one before the client starts; empty = none.
     pub setup: Vec<String>,
     /// A program with its arguments that runs in one before it is removed; empty = none.

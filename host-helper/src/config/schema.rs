@@ -102,6 +102,16 @@ pub(super) const RULES: &[Rule] = &[
     shared("worktrees", "copy", Takes::Texts),
     shared("worktrees", "symlink", Takes::Texts),
     rule("worktrees", "keep_days", Takes::Number(0, 36_500)),
+    rule(
+        "worktrees",
+        "keep_ignored_file_kib",
+        Takes::Number(0, 1_048_576),
+    ),
+    rule(
+        "worktrees",
+        "keep_ignored_total_mib",
+        Takes::Number(0, 65_536),
+    ),
     trusted("worktrees", "setup", Takes::Texts),
     trusted("worktrees", "teardown", Takes::Texts),
     rule("worktrees", "script_minutes", Takes::Number(1, 1440)),

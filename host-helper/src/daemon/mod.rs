@@ -46,7 +46,7 @@ use crate::{
             monitor::{ClaudeAgent, ClaudeHost},
             prices::{Price, PriceTable},
         },
-        git::Git,
+        git::{Git, KeepLimits},
         host::{SystemHost, SystemWaits},
         launchers::SessionLaunchers,
         notify::{NotifySettings, ProcessNotifier},
@@ -305,7 +305,11 @@ async fn serve(
         workspace.clone(),
         stop.clone(),
     ));
-    tasks.spawn(supervise::run(engine.clone(), launchers, stop.clone()));
+    tasks.spawn(supervise::run(
+        engine.clone(),
+        launchers.clone(),
+        stop.clone(),
+    ));
     tasks.spawn(upkeep::run(
         engine.clone(),
         paths.clone(),
@@ -336,6 +340,7 @@ async fn serve(
         engine: engine.clone(),
         workspace,
         multiplexer: multiplexer.clone(),
+        launchers,
         paths: paths.clone(),
         defaults: Defaults {
             mode: config.defaults.mode,
@@ -519,6 +524,10 @@ fn workspace(paths: &Paths, config: &Config) -> GitWorkspace {
             .unwrap_or_else(|| paths.worktrees()),
         copy: config.worktrees.copy.clone(),
         symlink: config.worktrees.symlink.clone(),
+        keep_ignored: KeepLimits {
+            file: u64::from(config.worktrees.keep_ignored_file_kib) * 1024,
+            total: u64::from(config.worktrees.keep_ignored_total_mib) * 1024 * 1024,
+        },
         brief_in_file: config.defaults.claude_md == ClaudeMd::File,
         ..WorkspaceSettings::new(paths)
     };

@@ -362,6 +362,12 @@ impl Multiplexer for Bench {
 }
 
 impl Launchers for Bench {
+    fn running(&self, _session: SessionId) -> Vec<crate::ports::RunningProcess> {
+        Vec::new()
+    }
+    fn working_in(&self, _directory: &std::path::Path) -> Vec<crate::ports::RunningProcess> {
+        Vec::new()
+    }
     fn in_foreground(&self, launcher_pid: u32, _: u32) -> Result<(), String> {
         self.called();
         assert_eq!(launcher_pid, CLIENT.launcher_pid);

@@ -31,8 +31,6 @@ use crate::{
 
 /// How soon what must go before is looked at again.
 pub(super) const LOOK_AGAIN_MS: i64 = 100;
-/// How often a client that ends is looked at: its launcher makes it end long before.
-pub(super) const MOST_LOOKS_AT_CLIENT: u32 = 200;
 
 /// How long an order that was under way when the daemon ended may take to show: then it is looked at what became of it.
 const SHOWS_AFTER_MS: i64 = 3_000;
@@ -117,8 +115,8 @@ impl Effects {
                 self.end_client(&session, pending.attempts)
             }
             (Effect::CloseTab { .. }, Some(session)) => self.close_tab(&session),
-            (Effect::RemoveWorktree { .. }, Some(session)) => {
-                self.remove_worktree(&session, pending.attempts, lane)
+            (Effect::RemoveWorktree { shown, .. }, Some(session)) => {
+                self.remove_worktree(&session, shown.as_ref(), pending.attempts, lane)
             }
             (Effect::DeliverMessage { message, .. }, Some(session)) => {
                 self.deliver(&session, *message)

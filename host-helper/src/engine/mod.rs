@@ -13,7 +13,7 @@ pub mod outbox;
 mod prompt_box;
 pub mod recount;
 pub mod reports;
-mod worktrees;
+pub mod worktrees;
 pub mod writer;
 
 use std::{

@@ -23,6 +23,14 @@ pub struct LauncherLock {
     _file: File,
 }
 
+/// Does a launcher keep the session? The kernel drops the lock with its process, so that no reused process id is taken for it.
+pub fn is_held(paths: &Paths, session: SessionId) -> bool {
+    let path = paths.session(session).join("launcher.lock");
+    // A launcher that starts in this very moment waits until we have looked.
+    File::open(path)
+        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 /// Takes the session; `None` where another launcher keeps it.
 ///
 /// # Errors
@@ -68,7 +76,9 @@ mod tests {
         assert!(first.is_some());
         let second = take_within(&paths, session, Duration::ZERO);
         assert!(second.unwrap().is_none());
+        assert!(is_held(&paths, session));
         drop(first);
+        assert!(!is_held(&paths, session));
         assert!(take(&paths, session).unwrap().is_some());
     }
 }

@@ -177,9 +177,10 @@ impl Launcher {
         let ended = self
             .pane
             .run(planned.invocation, ErrorOutput::Piped, |pid| {
-                plan::mark_started(&paths, session);
+                let pid = pid.as_raw_nonzero().get().unsigned_abs();
+                plan::mark_started(&paths, session, pid);
                 reporter.report(&ReportBody::ClientStarted {
-                    pid: pid.as_raw_nonzero().get().unsigned_abs(),
+                    pid,
                     launcher_pid: process::id(),
                     resumed,
                 });

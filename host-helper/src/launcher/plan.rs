@@ -14,7 +14,10 @@ use claustre_protocol::{
 
 use crate::{
     adapters::{
-        claude::plan::{LaunchPlan, Start},
+        claude::{
+            plan::{LaunchPlan, Start},
+            registry::{self, Liveness},
+        },
         process::Invocation,
     },
     paths::Paths,
@@ -51,10 +54,22 @@ pub fn was_started(paths: &Paths, session: SessionId) -> bool {
     started_file(paths, session).exists()
 }
 
-/// Remembers that a client was started.
-pub fn mark_started(paths: &Paths, session: SessionId) {
+/// Remembers that this client was started: its process id and start time, by which the daemon knows whether it still runs.
+pub fn mark_started(paths: &Paths, session: SessionId, pid: u32) {
+    let start = registry::process_start(pid).unwrap_or_default();
     // Where it cannot be written the next start begins anew under the same id, and the client says that it is taken.
-    drop(fs::write(started_file(paths, session), b""));
+    drop(fs::write(
+        started_file(paths, session),
+        format!("{pid} {start}\n"),
+    ));
+}
+
+/// The process id of the client that was started last, if that very process still runs.
+pub fn running_client(paths: &Paths, session: SessionId) -> Option<u32> {
+    let text = fs::read_to_string(started_file(paths, session)).ok()?;
+    let mut words = text.split_whitespace();
+    let pid: u32 = words.next()?.parse().ok()?;
+    (registry::liveness(pid, words.next()) == Liveness::Alive).then_some(pid)
 }
 
 fn started_file(paths: &Paths, session: SessionId) -> PathBuf {

@@ -176,6 +176,19 @@ pub struct Confirm {
     pub lines: Vec<ConfirmLine>,
     /// What happens on a yes.
     pub yes: OnYes,
+    /// What is still to be heard of the daemon before a yes counts; none = nothing.
+    pub preview: Option<Preview>,
+}
+
+/// What becomes of a worktree, as the daemon says: until that is on the screen a yes does nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// Joins the answer.
+    pub ticket: u64,
+    /// Where in the lines of the confirmation it stands.
+    pub line: usize,
+    /// Did it come?
+    pub is_here: bool,
 }
 
 impl Confirm {

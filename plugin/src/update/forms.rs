@@ -123,6 +123,7 @@ fn confirm_discard(model: &mut Model, what: &str) {
     let confirm = Confirm {
         title: "Throw away what you wrote?".into(),
         lines: vec![ConfirmLine::new(Tone::Warning, "", what)],
+        preview: None,
         yes: OnYes::DiscardForm,
     };
     keys::push(model, Overlay::Confirm(confirm));

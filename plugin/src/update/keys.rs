@@ -174,7 +174,7 @@ pub(super) fn main(model: &mut Model, intent: Intent, effects: &mut Vec<Effect>)
                 model.say("Opening the pull request in the browser");
             }
         }
-        Intent::Kill => confirms::kill(model),
+        Intent::Kill => confirms::kill(model, effects),
         Intent::Delete => confirms::delete(model),
         Intent::MoveDown => move_task(model, true, effects),
         Intent::MoveUp => move_task(model, false, effects),

@@ -274,6 +274,7 @@ fn confirm_step(model: &mut Model, scope: Scope) {
         let confirm = Confirm {
             title: "Remove this step?".into(),
             lines: vec![ConfirmLine::heading(&title)],
+            preview: None,
             yes: OnYes::Order {
                 request: Box::new(Request::SubtaskRemove(named)),
                 target: task.uuid(),
@@ -288,6 +289,15 @@ fn confirm(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some(Overlay::Confirm(confirm)) = model.overlays.last() else {
         return;
     };
+    // Nothing goes that was not on the screen.
+    if confirm
+        .preview
+        .as_ref()
+        .is_some_and(|preview| !preview.is_here)
+    {
+        model.tell("Not yet: what goes for good is still being looked at");
+        return;
+    }
     match confirm.yes.clone() {
         OnYes::Order {
             request,

@@ -9,11 +9,11 @@ use claustre_protocol::{
 };
 use serde_json::Value;
 
-use super::pages;
+use super::{confirms, pages};
 use crate::model::{
     After, Model,
     form::Stage,
-    overlay::{Overlay, StepsView},
+    overlay::{Confirm, Overlay, StepsView},
     scrolled,
 };
 
@@ -105,6 +105,7 @@ fn fill(model: &mut Model, ticket: u64, value: Value) {
         Overlay::Form(form) => form.ticket == ticket,
         Overlay::Details(view) => view.ticket == ticket,
         Overlay::Steps(view) => view.ticket == ticket,
+        Overlay::Confirm(confirm) => waits_for(confirm, ticket),
         _ => false,
     });
     let done = match wanted {
@@ -120,12 +121,20 @@ fn fill(model: &mut Model, ticket: u64, value: Value) {
         Some(Overlay::Steps(view)) => {
             serde_json::from_value(value).map(|steps| fill_steps(view, steps))
         }
+        Some(Overlay::Confirm(confirm)) => {
+            serde_json::from_value(value).map(|found| confirms::fill(confirm, &found))
+        }
         _ => return,
     };
     if done.is_err() {
         blame(model, ticket, UNREADABLE);
     }
     pages::wrap_again(model);
+}
+
+fn waits_for(confirm: &Confirm, ticket: u64) -> bool {
+    let preview = confirm.preview.as_ref();
+    preview.is_some_and(|preview| preview.ticket == ticket)
 }
 
 fn fill_steps(view: &mut StepsView, steps: Vec<Subtask>) {
@@ -146,6 +155,9 @@ fn blame(model: &mut Model, ticket: u64, why: &str) {
             Overlay::Form(form) if form.ticket == ticket => form.error = Some(why.to_owned()),
             Overlay::Details(view) if view.ticket == ticket => view.error = Some(why.to_owned()),
             Overlay::Steps(view) if view.ticket == ticket => view.error = Some(why.to_owned()),
+            Overlay::Confirm(confirm) if waits_for(confirm, ticket) => {
+                confirms::blame(confirm, why);
+            }
             _ => {}
         }
     }

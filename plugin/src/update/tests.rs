@@ -1,5 +1,5 @@
 use claustre_protocol::{
-    request::{Request, TaskMove},
+    request::{LostPath, RemovalPreview, Request, TaskMove},
     rpc::{Fault, FaultCode},
     status::TaskStatus,
 };
@@ -96,10 +96,6 @@ fn each_key_asks_for_what_it_says() {
         json!([{ "method": "task.send_back", "params": { "of": t(3), "text": "again" } }]),
     );
     check("3 / 'toolchain Enter r > o", named("task.reopen", t(13)));
-    check("j j x > y", named("task.kill", t(2)));
-    check("3 / 'Redis Enter x > y", named("task.kill", t(11)));
-    check("! ! ! x > y", named("task.kill", t(25)));
-    check("j j j j j j j j j j x > y", named("session.close", s(6)));
     check("! ! ! > R", named("task.retry", t(25)));
     check("3 j > Enter", named("session.focus", s(2)));
     check("3 / 'docs > Enter", json!([]));
@@ -113,6 +109,92 @@ fn each_key_asks_for_what_it_says() {
     check("> q", json!(["hide"]));
     check("> Esc", json!(["hide"]));
     check("/ 'x Enter > Esc", json!([]));
+}
+
+/// What the daemon says of a worktree with this in it.
+fn preview(of: impl ToString) -> RemovalPreview {
+    RemovalPreview {
+        session_id: Some(of.to_string().parse().unwrap()),
+        is_open: true,
+        branch: "task/fix".into(),
+        ..RemovalPreview::default()
+    }
+}
+
+#[test]
+fn a_session_is_killed_with_what_was_shown_of_its_worktree() {
+    let (s, t) = (session_id, task_id);
+    let shown = json!({ "paths": ["data/"], "more": 2 });
+    for (keys, session, method, of) in [
+        ("j j x", s(2), "task.kill", t(2).to_string()),
+        (
+            "j j j j j j j j j j x",
+            s(6),
+            "session.close",
+            s(6).to_string(),
+        ),
+    ] {
+        let mut board = Board::busy(120, 40);
+        let asked = board.keys(keys);
+        assert_eq!(
+            orders(&asked),
+            [named("worktree.preview", session)[0].clone()]
+        );
+        // A yes before anything was seen does nothing.
+        assert_eq!(orders(&board.keys("y")), [] as [serde_json::Value; 0]);
+        assert!(said(&board).is_some_and(|text| text.starts_with("Not yet")));
+        let mut found = preview(session);
+        found.lost = vec![LostPath {
+            path: "data/".into(),
+            files: 1203,
+            bytes: 2_149_000_000,
+        }];
+        found.lost_more = 2;
+        (found.lost_files, found.lost_bytes) = (1300, 2_150_000_000);
+        found.ignored_kept = 1;
+        board.reply(&asked, serde_json::to_value(&found).unwrap());
+        let text = board.text();
+        assert!(
+            text.contains("Loses") && text.contains("data/ and 2 more"),
+            "{text}"
+        );
+        assert!(text.contains("1 ignored file in a snapshot"), "{text}");
+        assert_eq!(
+            orders(&board.keys("y")),
+            [json!({ "method": method, "params": { "of": of, "shown": shown } })]
+        );
+    }
+}
+
+#[test]
+fn what_keeps_a_worktree_from_going_is_said_before_the_yes() {
+    let mut board = Board::busy(120, 40);
+    let asked = board.keys("j j x");
+    let mut found = preview(session_id(2));
+    found.stays = Some("vendor/x holds work that cannot be kept".into());
+    board.reply(&asked, serde_json::to_value(&found).unwrap());
+    let text = board.text();
+    assert!(
+        text.contains("the worktree as it is: vendor/x holds work"),
+        "{text}"
+    );
+
+    // Without an answer a yes counts, and names nothing as shown: then nothing goes for good.
+    let mut board = Board::busy(120, 40);
+    board.keys("j j x");
+    board.send(Msg::Link(LinkState::Lost));
+    board.send(Msg::Link(LinkState::Up));
+    assert!(board.text().contains("if anything in it would be lost"));
+    let order = board.keys("y");
+    assert_eq!(
+        serde_json::Value::Array(orders(&order)),
+        named("task.kill", task_id(2))
+    );
+}
+
+#[test]
+fn a_task_without_a_session_is_reset_at_once() {
+    check("3 / 'Redis Enter x > y", named("task.kill", task_id(11)));
 }
 
 #[test]
@@ -451,13 +533,13 @@ fn details_show_the_task_also_where_something_is_asked() {
 #[test]
 fn the_question_before_a_kill_says_when_the_branch_goes_too() {
     let mut board = Board::busy(120, 40);
-    let mut update = snapshot();
-    update.sessions[0].files_changed = 0;
-    board.send(Msg::Dashboard(update));
-    board.keys("j x");
+    let asked = board.keys("j x");
+    let mut found = preview(session_id(1));
+    found.branch = "fix/login-form".into();
+    board.reply(&asked, serde_json::to_value(&found).unwrap());
     let text = board.text();
     assert!(
-        text.contains("branch fix/login-form unless all of it is merged"),
+        text.contains("branch fix/login-form unless all of it is merged; no file is changed"),
         "{text}"
     );
 }

@@ -90,7 +90,19 @@ fn overlays() {
     );
     check("project_form", "a 'shop Tab 'relative/path Enter");
     check("session_form", "s Tab Tab 'look_around");
-    check("confirm_kill", "j j x");
+    check_after("confirm_kill", &|board| {
+        let asked = board.keys("j j x");
+        let found = serde_json::json!({
+            "session_id": session_id(2), "is_open": true, "branch": "task/fix-auth-token-1f3a9c02",
+            "changed_files": 4, "unpushed_commits": 1, "ignored_kept": 2,
+            "lost": [
+                { "path": "data/", "files": 1200, "bytes": 2_100_000_000_u64 },
+                { "path": "model.bin", "files": 1, "bytes": 40_000_000 },
+            ],
+            "lost_more": 3, "lost_files": 1304, "lost_bytes": 2_149_000_000_u64,
+        });
+        board.reply(&asked, found);
+    });
     check("confirm_delete", "3 j j j j j j j d");
     check("confirm_project", "d");
     check("palette", "3 : 're");

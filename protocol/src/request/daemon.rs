@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::Selector;
 use crate::{
-    ids::{ProjectId, TaskId},
     model::{InboxItem, Session},
     time::Timestamp,
 };
@@ -34,47 +33,6 @@ pub struct StatusOverview {
 pub struct EventsWatch {
     /// Start behind this position; absent = only what happens from now on.
     pub after: Option<i64>,
-}
-
-/// A worktree that was removed and is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SnapshotShown {
-    /// Its name: what `worktree restore` takes.
-    pub name: String,
-    /// The project.
-    pub project_id: ProjectId,
-    /// The branch it had.
-    pub branch: String,
-    /// The git ref that keeps the work.
-    pub reference: String,
-    /// The task it belonged to.
-    pub task_id: Option<TaskId>,
-    /// When it was taken.
-    pub created_at: Timestamp,
-}
-
-/// Parameters of `worktree.sweep`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct WorktreeSweep {
-    /// Only what has been kept for so many days; absent = as configured.
-    pub days: Option<u32>,
-    /// Only these, by the name of the git ref; absent = all that were kept so long.
-    pub only: Option<Vec<String>>,
-    /// Only say what would go?
-    pub dry_run: bool,
-}
-
-/// Answer of `worktree.sweep`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Swept {
-    /// The days that were taken.
-    pub days: u32,
-    /// What was let go, or would be.
-    pub expired: Vec<SnapshotShown>,
-    /// What could not be let go, and why; in words.
-    pub failed: Vec<String>,
 }
 
 /// Parameters of `plugin.link`.

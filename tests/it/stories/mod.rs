@@ -8,6 +8,7 @@ mod killed_and_resumed;
 mod launched_first;
 mod pull_request;
 mod real_client;
+mod removal;
 mod support;
 mod task_life;
 mod two_projects_three_tasks;

@@ -132,6 +132,7 @@ pub fn fill(store: &mut Store, wanted: &Wanted) -> Result<Fleet, StoreError> {
             writer.event(Event::SessionClosed {
                 session,
                 why: Reason::Closed,
+                shown: None,
             })?;
         }
     }

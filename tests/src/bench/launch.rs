@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use claustre_protocol::request::{Named, ProjectAdd, Request, TaskAdd};
+use claustre_protocol::request::{Closing, Named, ProjectAdd, Request, TaskAdd};
 use serde_json::{Value, json};
 
 use super::client_stand_in::{STARTS, nanos};
@@ -74,7 +74,7 @@ pub fn run(report: &mut Report, scale: &Scale) -> Result<()> {
         let started = wait_for_start(&starts, turn)?;
         let launch =
             Duration::from_nanos(u64::try_from(started.saturating_sub(begun)).unwrap_or(u64::MAX));
-        client.call::<Value>(Request::TaskKill(Named { of: id }))?;
+        client.call::<Value>(Request::TaskKill(Closing::unseen(id)))?;
         stage.settle()?;
         let worktree = add_worktree(&stage, &repository, turn)?;
         if turn > 0 {

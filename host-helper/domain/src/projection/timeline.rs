@@ -232,7 +232,7 @@ fn line(event: &Event) -> Option<Line> {
             LogLevel::Warn,
             format!("not delivered: {why}"),
         ),
-        Event::SessionClosed { session, why } => session_line(
+        Event::SessionClosed { session, why, .. } => session_line(
             &None,
             session,
             "session",

@@ -2,6 +2,7 @@
 
 use claustre_protocol::{
     ids::{SessionId, TaskId},
+    request::ShownLoss,
     status::{ClaudeStatus, Reason, Source, TaskStatus},
     time::Timestamp,
 };
@@ -37,7 +38,7 @@ pub fn decide(
                 })?;
             Ok(vec![opened(&project, open, None)])
         }
-        C::Close { session } => {
+        C::Close { session, shown } => {
             let known = open_session(world, "closing the session", *session)?;
             let mut events = Vec::new();
             if let Some(task) = task_of(world, &known) {
@@ -50,7 +51,7 @@ pub fn decide(
                     ));
                 }
             }
-            events.extend(close(&known, Reason::Closed));
+            events.extend(close(&known, Reason::Closed, shown.as_ref()));
             Ok(events)
         }
         C::Resume { session } => {
@@ -125,7 +126,7 @@ pub fn opened(project: &Project, open: &OpenSession, task: Option<TaskId>) -> Ev
 }
 
 /// The events that close an open session: what it asked and what waits for it come to an end first.
-pub fn close(session: &Session, why: Reason) -> Vec<Event> {
+pub fn close(session: &Session, why: Reason, shown: Option<&ShownLoss>) -> Vec<Event> {
     let mut events = answer::close_all(session, AskOutcome::Gone);
     for message in session.queued.iter() {
         events.push(Event::MessageDropped {
@@ -138,6 +139,7 @@ pub fn close(session: &Session, why: Reason) -> Vec<Event> {
     events.push(Event::SessionClosed {
         session: session.id,
         why,
+        shown: shown.cloned(),
     });
     events
 }

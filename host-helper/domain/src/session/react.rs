@@ -64,14 +64,17 @@ pub fn react(world: &dyn World, recorded: &Recorded) -> Vec<Effect> {
             },
             cause,
         }],
-        Event::SessionClosed { session, .. } => vec![
+        Event::SessionClosed { session, shown, .. } => vec![
             Effect::EndClient {
                 session: *session,
                 resume: false,
                 cause,
             },
             Effect::CloseTab { session: *session },
-            Effect::RemoveWorktree { session: *session },
+            Effect::RemoveWorktree {
+                session: *session,
+                shown: shown.clone(),
+            },
         ],
         _ => Vec::new(),
     }

@@ -264,7 +264,10 @@ fn closing_ends_all_that_hangs_on_a_session() {
     let ask = desk.ask(AskKind::Permission, true);
     let message = desk.send("one more thing");
     desk.world.effects.clear();
-    desk.go(S::Close { session });
+    desk.go(S::Close {
+        session,
+        shown: None,
+    });
     let known = desk.world.session_now(session);
     assert!(!known.is_open() && known.asks.is_empty() && known.queued.is_empty());
     assert_eq!(known.task.value(), None);
@@ -278,11 +281,20 @@ fn closing_ends_all_that_hangs_on_a_session() {
     assert_eq!(desk.world.task_now(task).last_session(), Some(session));
     for effect in [
         Effect::CloseTab { session },
-        Effect::RemoveWorktree { session },
+        Effect::RemoveWorktree {
+            session,
+            shown: None,
+        },
     ] {
         assert!(desk.world.effects.contains(&effect), "{effect:?}");
     }
-    assert!(desk.refused(S::Close { session }).contains("is closed"));
+    assert!(
+        desk.refused(S::Close {
+            session,
+            shown: None,
+        })
+        .contains("is closed")
+    );
     // Reports that come too late change nothing, but what was used counts.
     assert_eq!(desk.go(ended(Some(0), None, session)), []);
     let totals = UsageTotals {
@@ -297,7 +309,7 @@ fn killing_a_task_closes_its_session_and_keeps_its_work() {
     let mut desk = Desk::idle();
     let (session, task) = (desk.session, desk.task);
     desk.world
-        .run(Command::Task(TaskCommand::Kill { task }))
+        .run(Command::Task(TaskCommand::Kill { task, shown: None }))
         .unwrap();
     assert_eq!(desk.task_status(), TaskStatus::Pending);
     assert!(!desk.world.session_now(session).is_open());
@@ -696,7 +708,10 @@ fn a_session_without_a_task_is_opened_and_closed() {
         since,
     };
     assert_eq!(desk.go(of_stranger), [], "a report of an unknown session");
-    desk.go(S::Close { session });
+    desk.go(S::Close {
+        session,
+        shown: None,
+    });
     let project = desk.project;
     assert_eq!(desk.world.open_sessions(project).len(), 1, "the other one");
     let refused = desk

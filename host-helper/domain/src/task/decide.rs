@@ -2,6 +2,7 @@
 
 use claustre_protocol::{
     ids::TaskId,
+    request::ShownLoss,
     status::{LogLevel, ProjectStatus, Reason, TaskStatus, Word},
 };
 
@@ -51,7 +52,12 @@ pub fn decide(
             let known = existing(world, "marking the task done", *task)?;
             refuse_unless(&known, TaskStatus::Done, "marking the task done")?;
             let mut events = moved(&known, TaskStatus::Done, None);
-            events.extend(close_active_session(world, &known, "the task is done"));
+            events.extend(close_active_session(
+                world,
+                &known,
+                "the task is done",
+                None,
+            ));
             Ok(events)
         }
         TaskCommand::SendBack {
@@ -65,13 +71,14 @@ pub fn decide(
             Ok(moved(&known, TaskStatus::Blocked, Some(reason.clone())))
         }
         TaskCommand::Reopen { task } => reopen(world, *task),
-        TaskCommand::Kill { task } => {
+        TaskCommand::Kill { task, shown } => {
             let known = existing(world, "killing the task", *task)?;
             if known.status_now() == TaskStatus::Done {
                 return Err(Rejection::refused(doing("killing", &known), "it is done")
                     .hint("reopen it instead"));
             }
-            let mut events = close_active_session(world, &known, "killed and reset");
+            let mut events =
+                close_active_session(world, &known, "killed and reset", shown.as_ref());
             events.extend(moved(&known, TaskStatus::Pending, None));
             Ok(events)
         }
@@ -99,7 +106,7 @@ pub fn decide(
         }
         TaskCommand::Delete { task } => {
             let known = existing(world, "deleting the task", *task)?;
-            let mut events = close_active_session(world, &known, "the task was deleted");
+            let mut events = close_active_session(world, &known, "the task was deleted", None);
             // Brought back it is in the queue again, unless it was done.
             if !events.is_empty() && known.status_now() != TaskStatus::Done {
                 events.extend(moved(&known, TaskStatus::Pending, None));
@@ -407,7 +414,7 @@ fn reopen(world: &dyn World, task: TaskId) -> Result<Vec<Event>, Rejection> {
         }
         // It was pushed, or finished by hand, while its session stayed open.
         TaskStatus::Done if has_session => {
-            let mut events = close_active_session(world, &known, "the task was reopened");
+            let mut events = close_active_session(world, &known, "the task was reopened", None);
             events.extend(moved(&known, TaskStatus::Pending, None));
             events.extend(block_dependents(world, &known));
             Ok(events)
@@ -451,14 +458,20 @@ fn block_dependents(world: &dyn World, task: &Task) -> Vec<Event> {
         .collect()
 }
 
-/// Ends the assignment and closes the session, where one is open.
-pub(super) fn close_active_session(world: &dyn World, task: &Task, why: &str) -> Vec<Event> {
+/// Ends the assignment and closes the session, where one is open. `shown` is what the person saw of what goes for good with the
+/// worktree.
+pub(super) fn close_active_session(
+    world: &dyn World,
+    task: &Task,
+    why: &str,
+    shown: Option<&ShownLoss>,
+) -> Vec<Event> {
     let Some(session) = task.active_session().and_then(|id| world.session(id)) else {
         return Vec::new();
     };
     let mut events = session::end_assignment(task, &session, why);
     if session.is_open() {
-        events.extend(session::close(&session, Reason::Closed));
+        events.extend(session::close(&session, Reason::Closed, shown));
     }
     events
 }

@@ -66,6 +66,7 @@ pub(super) fn state(
             world,
             &known,
             "its pull request was merged",
+            None,
         ));
     }
     Ok(events)

@@ -239,7 +239,10 @@ fn check(from: S, by: By, to: S) {
             signal: Some(11),
             tail: String::new(),
         }),
-        By::Closed => Command::Session(SessionCommand::Close { session }),
+        By::Closed => Command::Session(SessionCommand::Close {
+            session,
+            shown: None,
+        }),
         By::Resume => Command::Session(SessionCommand::Resume { session }),
         By::Activity => Command::Session(SessionCommand::ReportStatus {
             session,
@@ -272,7 +275,7 @@ fn check(from: S, by: By, to: S) {
         By::CiFailed => state(PullRequestState::CiFailed),
         By::Merged => state(PullRequestState::Merged),
         By::MarkDone => Command::Task(TaskCommand::MarkDone { task }),
-        By::Kill => Command::Task(TaskCommand::Kill { task }),
+        By::Kill => Command::Task(TaskCommand::Kill { task, shown: None }),
         By::Reopen => Command::Task(TaskCommand::Reopen { task }),
     };
     let moves = from != to;
@@ -430,7 +433,7 @@ fn everything_but_done_can_be_killed_and_reset() {
     let task = board.task;
     assert!(
         board
-            .refused(TaskCommand::Kill { task })
+            .refused(TaskCommand::Kill { task, shown: None })
             .contains("is done")
     );
 }
@@ -534,7 +537,10 @@ fn a_session_that_is_free_goes_on_with_the_next_task() {
     );
 
     // What ends the session now concerns the second task only.
-    board.report(SessionCommand::Close { session });
+    board.report(SessionCommand::Close {
+        session,
+        shown: None,
+    });
     assert_eq!(board.world.status(first), S::Done);
     assert_eq!(board.world.status(second), S::Interrupted);
     assert_eq!(board.world.session_now(session).about(), Some(second));
@@ -607,7 +613,10 @@ fn a_task_is_assigned_only_where_it_can_be_worked_on() {
     board.session_is(ClaudeStatus::Idle);
     board.see_pull_request();
     check(&mut board, third, session, "which is in review");
-    board.report(SessionCommand::Close { session });
+    board.report(SessionCommand::Close {
+        session,
+        shown: None,
+    });
     check(&mut board, third, session, "is closed");
 }
 
@@ -787,7 +796,10 @@ fn an_interrupted_task_whose_session_was_closed_is_launched_again() {
     let mut board = Board::new();
     let (task, session) = (board.task, board.session);
     board.launch();
-    board.report(SessionCommand::Close { session });
+    board.report(SessionCommand::Close {
+        session,
+        shown: None,
+    });
     assert_eq!(board.status(), S::Interrupted);
     let second = SessionId::new(board.world.mint());
     let launch = board.launch_of(task, second);
@@ -861,7 +873,10 @@ fn sending_back_queues_the_feedback_and_needs_an_open_session() {
     });
     board.session_is(ClaudeStatus::Idle);
     assert_eq!(board.status(), S::InReview);
-    board.report(SessionCommand::Close { session });
+    board.report(SessionCommand::Close {
+        session,
+        shown: None,
+    });
     assert!(board.refused(back).contains("its session is closed"));
 }
 

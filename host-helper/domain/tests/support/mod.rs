@@ -372,7 +372,7 @@ pub fn command(
         }),
         21 => Command::Task(TaskCommand::Block { task, reason: text }),
         22 => Command::Task(TaskCommand::Reopen { task }),
-        23 => Command::Task(TaskCommand::Kill { task }),
+        23 => Command::Task(TaskCommand::Kill { task, shown: None }),
         24 => Command::Task(TaskCommand::Move {
             task,
             rank: f64::from(with) / 3.0,
@@ -497,7 +497,10 @@ pub fn command(
 fn session_command(kind: u8, what: u8, with: u8, session: SessionId, now: Timestamp) -> Command {
     let text = format!("text {what}");
     Command::Session(match kind.wrapping_add(what) % 17 {
-        0 => SessionCommand::Close { session },
+        0 => SessionCommand::Close {
+            session,
+            shown: None,
+        },
         1 => SessionCommand::Resume { session },
         2 => SessionCommand::Restart { session },
         3 | 4 => SessionCommand::Answer {

@@ -48,9 +48,47 @@ pub fn build(claustre: &Path, variables: &[&str]) -> Result<Value, McpPathError>
     Ok(json!({"mcpServers": {SERVER: {"command": command, "args": ["mcp"], "env": env}}}))
 }
 
+/// The file of a worktree that connects a `claude` typed there by hand.
+pub const NAME: &str = ".mcp.json";
+
+/// Does this file hold nothing but what [`build`] makes, whichever helper it names? Nobody loses anything with it.
+pub fn is_ours(path: &Path) -> bool {
+    let is_plain = |path: &Path| path.symlink_metadata().is_ok_and(|data| data.is_file());
+    let content = is_plain(path)
+        .then(|| std::fs::read_to_string(path).ok())
+        .flatten()
+        .and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    let Some(content) = content else {
+        return false;
+    };
+    let server = content
+        .get("mcpServers")
+        .and_then(|servers| servers.get(SERVER));
+    let Some(command) = server
+        .and_then(|server| server.get("command"))
+        .and_then(Value::as_str)
+    else {
+        return false;
+    };
+    build(Path::new(command), BRIDGE_VARIABLES).is_ok_and(|ours| ours == content)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_with_anything_else_in_it_is_not_ours() {
+        let place = tempfile::tempdir().expect("temp dir");
+        let file = place.path().join(NAME);
+        assert!(!is_ours(&file));
+        let mut config = build(Path::new("/old/claustre"), BRIDGE_VARIABLES).expect("config");
+        std::fs::write(&file, config.to_string()).expect("written");
+        assert!(is_ours(&file));
+        config["mcpServers"]["mine"] = json!({"command": "x"});
+        std::fs::write(&file, config.to_string()).expect("written");
+        assert!(!is_ours(&file));
+    }
 
     #[test]
     fn the_bridge_is_named_with_its_variables_and_no_secret() {

@@ -160,6 +160,13 @@ pub fn liveness(pid: u32, process_start: Option<&str>) -> Liveness {
     }
 }
 
+/// The start time of a running process in the kernel's ticks; none where there is no such process, or the system does not tell.
+#[must_use]
+pub fn process_start(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(process_stat(&stat)?.start.to_owned())
+}
+
 struct ProcessStat<'a> {
     start: &'a str,
     is_zombie: bool,

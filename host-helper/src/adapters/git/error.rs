@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use claustre_protocol::request::{LostPath, file_count};
+
 use crate::adapters::process::ProcessError;
 
 /// Why git could not do what was asked.
@@ -90,6 +92,17 @@ pub enum GitError {
         /// Which work.
         reason: String,
     },
+    /// More would go for good than a person was shown; nothing was removed.
+    #[error("{} holds ignored files that no snapshot can hold: {}", .path.display(), told(lost))]
+    MoreThanShown {
+        /// The worktree.
+        path: PathBuf,
+        /// What was not shown, the largest first.
+        lost: Vec<LostPath>,
+    },
+    /// Another removal of the same worktree is under way.
+    #[error("{} is being removed", .0.display())]
+    BeingRemoved(PathBuf),
     /// Files changed after they were put in the snapshot; nothing was removed.
     #[error("{} changed while it was being removed", .0.display())]
     ChangedMeanwhile(PathBuf),
@@ -118,6 +131,19 @@ pub enum GitError {
         /// The command.
         command: String,
     },
+}
+
+/// The first paths with their sizes, and how many more there are.
+fn told(lost: &[LostPath]) -> String {
+    let mut parts: Vec<String> = lost
+        .iter()
+        .take(5)
+        .map(|lost| format!("{} ({})", lost.path, file_count(lost.files, lost.bytes)))
+        .collect();
+    if lost.len() > parts.len() {
+        parts.push(format!("{} more", lost.len() - parts.len()));
+    }
+    parts.join(", ")
 }
 
 fn because(reason: &str) -> String {
@@ -188,6 +214,10 @@ impl GitError {
             Self::CannotKeep { path, .. } => {
                 format!("commit and push or move what is in {}", path.display())
             }
+            Self::MoreThanShown { .. } => {
+                "`claustre worktree remove` shows all of it and asks".into()
+            }
+            Self::BeingRemoved(_) => "wait until that has ended".into(),
             Self::ChangedMeanwhile(_) => "stop what still writes there and try again".into(),
             Self::Tampered(_) => {
                 "look at `git config --list --show-origin` there for filters you did not set".into()

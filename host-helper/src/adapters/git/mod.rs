@@ -10,6 +10,7 @@ mod command;
 mod error;
 pub mod exclude;
 mod guard;
+mod ignored;
 mod include;
 pub mod names;
 pub mod remove;
@@ -23,3 +24,4 @@ mod worktree_list;
 
 pub use command::Git;
 pub use error::GitError;
+pub use ignored::KeepLimits;

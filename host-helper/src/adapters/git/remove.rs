@@ -1,14 +1,21 @@
 //! Removing a worktree without losing what is in it.
 //!
-//! First everything is kept in a snapshot. Then HEAD and index of the worktree are set to that
+//! First everything is kept in a snapshot, small ignored files included; what is too large for it must have been shown to a
+//! person, or be of the kind that tools make again. A repository that git ignores keeps the worktree where it is. Then HEAD and index of the worktree are set to that
 //! snapshot, and `git worktree remove` runs without force: git itself then refuses if a single
 //! file differs from what was kept, also one written in this very moment.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use claustre_protocol::request::{LostPath, ShownLoss};
+
+use super::ignored::{self, Ignored, KeepLimits};
 use super::repository::{self, Head, Repository, canonical, commit_of, is_ancestor};
 use super::{Git, GitError, names, snapshot, status, worktree_list};
 
@@ -29,6 +36,12 @@ pub struct RemoveWorktree {
     pub path: PathBuf,
     /// Name of the snapshot, should one be needed; see [`names::check_snapshot`].
     pub snapshot_name: String,
+    /// Which ignored files go into the snapshot.
+    pub limits: KeepLimits,
+    /// Files of our own in the worktree, relative to it: they go without a word.
+    pub ours: Vec<PathBuf>,
+    /// What a person was shown of what goes for good; none = nothing was shown.
+    pub shown: Option<ShownLoss>,
     /// Whether its branch may go if merged; only for a branch that [`super::worktree::create`] made.
     pub delete_merged_branch: bool,
 }
@@ -42,6 +55,98 @@ pub struct Removal {
     pub branch_deleted: bool,
     /// What else is worth knowing, such as a rebase that was under way.
     pub notes: Vec<String>,
+    /// What went for good, the largest first.
+    pub lost: Vec<LostPath>,
+}
+
+/// What [`remove`] would find. Nothing is changed but the object store, which may get an unused object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preview {
+    /// Short name of the branch; none where detached.
+    pub branch: Option<String>,
+    /// Changed and new files that are not committed.
+    pub changed: usize,
+    /// Commits that are nowhere else.
+    pub unpushed: usize,
+    /// Ignored files that go into the snapshot.
+    pub ignored_kept: usize,
+    /// What goes for good, the largest first.
+    pub lost: Vec<LostPath>,
+}
+
+/// Says what [`remove`] would keep and lose, without removing anything. None: the worktree is gone.
+///
+/// # Errors
+/// Those for which [`remove`] would leave the worktree where it is.
+pub fn preview(git: &Git, request: &RemoveWorktree) -> Result<Option<Preview>, GitError> {
+    let repository = repository::inspect(git, &request.repo)?;
+    if is_gone(&request.path) {
+        return Ok(None);
+    }
+    let (path, admin) = removable(&request.path, &repository, &request.worktrees_root)?;
+    if admin.join(HEAD_BEFORE).exists() {
+        return Err(GitError::BeingRemoved(path));
+    }
+    static PREVIEWS: AtomicU64 = AtomicU64::new(0);
+    let number = PREVIEWS.fetch_add(1, Ordering::Relaxed);
+    let index = admin.join(format!("claustre-preview-{}-{number}", std::process::id()));
+    let looked = look_through(git, &path, &admin, &index, &repository.root, request);
+    for left in [&index, &PathBuf::from(format!("{}.lock", index.display()))] {
+        drop(fs::remove_file(left));
+    }
+    let ignored = looked?;
+    let status = status::status(git, &path)?;
+    Ok(Some(Preview {
+        branch: branch(git, &path, &admin)?,
+        changed: status.dirty_files.saturating_add(status.untracked),
+        unpushed: match status.head.is_empty() {
+            true => 0,
+            false => status::unpushed(git, &path)?,
+        },
+        ignored_kept: ignored.kept.len(),
+        lost: ignored.lost,
+    }))
+}
+
+/// What git ignores, through an index that names the untracked files without holding them.
+fn look_through(
+    git: &Git,
+    path: &Path,
+    admin: &Path,
+    index: &Path,
+    main: &Path,
+    request: &RemoveWorktree,
+) -> Result<Ignored, GitError> {
+    let users = admin.join("index");
+    if users.exists() {
+        fs::copy(&users, index).map_err(GitError::file("copying", &users))?;
+    } else {
+        git.call(path, "read-tree")
+            .arg("--empty")
+            .env("GIT_INDEX_FILE", index)
+            .run()?;
+    }
+    snapshot::add_all(git, path, index, &["--intent-to-add"])?;
+    let submodules = nested(git, path, admin, Some(index))?;
+    look_at_all(git, path, index, main, request, &submodules)
+}
+
+/// What git ignores in the worktree and in its submodules.
+fn look_at_all(
+    git: &Git,
+    path: &Path,
+    index: &Path,
+    main: &Path,
+    request: &RemoveWorktree,
+    submodules: &[PathBuf],
+) -> Result<Ignored, GitError> {
+    let mut all = ignored::look(git, path, main, index, request.limits, &request.ours)?;
+    for submodule in submodules {
+        all.lost
+            .extend(ignored::of_submodule(git, path, submodule)?);
+    }
+    all.sort();
+    Ok(all)
 }
 
 /// Removes a worktree of ours. Called again after a crash anywhere, it goes on where it stopped;
@@ -49,21 +154,16 @@ pub struct Removal {
 pub fn remove(git: &Git, request: &RemoveWorktree) -> Result<Removal, GitError> {
     names::check_snapshot(&request.snapshot_name)?;
     let repository = repository::inspect(git, &request.repo)?;
-    let path = &request.path;
-    if path
-        .symlink_metadata()
-        .is_err_and(|error| error.kind() == ErrorKind::NotFound)
-    {
-        return Ok(Removal::default());
-    }
-    let admin = verify(path, &repository, &request.worktrees_root)?;
-    let path = &canonical(path)?;
-    if let Ok(reason) = fs::read_to_string(admin.join("locked")) {
-        return Err(GitError::Locked {
-            path: path.clone(),
-            reason: reason.trim().to_owned(),
+    if is_gone(&request.path) {
+        // Perhaps by an earlier call of which nobody learned: what that kept is still to be told.
+        return Ok(Removal {
+            snapshot_ref: snapshot::existing(git, &repository.root, &request.snapshot_name)?,
+            ..Removal::default()
         });
     }
+    let (path, admin) = removable(&request.path, &repository, &request.worktrees_root)?;
+    let path = &path;
+    let _alone = Alone::with(path)?;
     put_back(git, path, &admin)?;
 
     let mut removal = Removal {
@@ -72,30 +172,106 @@ pub fn remove(git: &Git, request: &RemoveWorktree) -> Result<Removal, GitError> 
     };
     let head = repository::head(git, path)?;
     let branch = branch(git, path, &admin)?;
-    let content = snapshot::read_content(git, path, &admin)?;
-    let has_submodules = check_nested(git, path, &content.index)?;
-    let dirty = content.is_dirty();
-    if dirty || (head.is_some() && status::is_unpushed(git, path)?) {
+    let mut content = snapshot::read_content(git, path, &admin)?;
+    let submodules = nested(git, path, &admin, Some(&content.index))?;
+    let ignored = look_at_all(
+        git,
+        path,
+        &content.index,
+        &repository.root,
+        request,
+        &submodules,
+    )?;
+    let unseen = ignored::unseen(&ignored.lost, request.shown.as_ref());
+    if !unseen.is_empty() {
+        return Err(GitError::MoreThanShown {
+            path: path.clone(),
+            lost: unseen.into_iter().cloned().collect(),
+        });
+    }
+    let is_needed = content.is_dirty()
+        || !ignored.kept.is_empty()
+        || (head.is_some() && status::unpushed(git, path)? > 0);
+    let mut kept = None;
+    if is_needed {
+        let files = ignored.kept.iter().chain(&ignored.copies);
+        snapshot::add_ignored(git, path, &mut content, files)?;
         let name = &request.snapshot_name;
         let (full, commit) =
             snapshot::keep(git, path, name, &content, head.as_ref(), branch.as_deref())?;
-        removal.snapshot_ref = Some(full);
-        if dirty {
-            stand_on(git, path, &admin, &commit, &content.index)?;
-        }
+        removal.snapshot_ref = Some(full.clone());
+        kept = Some((full, commit));
     }
-    if let Err(error) = take_away(git, &repository, path, has_submodules) {
+    let stood = match &kept {
+        Some((_, commit)) if content.is_dirty() => {
+            stand_on(git, path, &admin, commit, &content.index)
+        }
+        _ => Ok(()),
+    };
+    if let Err(error) =
+        stood.and_then(|()| take_away(git, &repository, path, !submodules.is_empty()))
+    {
         if path.exists() && admin.exists() {
             put_back(git, path, &admin)?;
+            // All of it is in the worktree again: a failed try leaves no snapshot behind.
+            if let Some((full, commit)) = &kept {
+                snapshot::discard(git, path, full, commit)?;
+            }
         }
         return Err(error);
     }
+    removal.lost = ignored.lost;
     if request.delete_merged_branch
         && let (Some(branch), Some(head)) = (&branch, &head)
     {
         removal.branch_deleted = delete_merged(git, &repository, branch, head)?;
     }
     Ok(removal)
+}
+
+/// A worktree that one call removes at a time.
+struct Alone(PathBuf);
+
+static BEING_REMOVED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+impl Alone {
+    fn with(path: &Path) -> Result<Self, GitError> {
+        let mut all = BEING_REMOVED.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.insert(path.to_owned()) {
+            Ok(Self(path.to_owned()))
+        } else {
+            Err(GitError::BeingRemoved(path.to_owned()))
+        }
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let mut all = BEING_REMOVED.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(&self.0);
+    }
+}
+
+fn is_gone(path: &Path) -> bool {
+    path.symlink_metadata()
+        .is_err_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
+/// The worktree's real path and its git directory, if it is one of ours and not locked.
+fn removable(
+    path: &Path,
+    repository: &Repository,
+    root: &Path,
+) -> Result<(PathBuf, PathBuf), GitError> {
+    let admin = verify(path, repository, root)?;
+    let path = canonical(path)?;
+    if let Ok(reason) = fs::read_to_string(admin.join("locked")) {
+        return Err(GitError::Locked {
+            path,
+            reason: reason.trim().to_owned(),
+        });
+    }
+    Ok((path, admin))
 }
 
 /// Checks by its structure that `path` is a linked worktree of this repository below our root,
@@ -199,16 +375,21 @@ fn branch(git: &Git, path: &Path, admin: &Path) -> Result<Option<String>, GitErr
     Ok(full.and_then(|full| full.trim().strip_prefix("refs/heads/").map(str::to_owned)))
 }
 
-/// Looks into repositories inside the worktree, of which a snapshot holds no more than a commit
-/// id. Returns whether there are submodules, all of them clean and pushed; refuses all others.
-fn check_nested(git: &Git, path: &Path, index: &Path) -> Result<bool, GitError> {
+/// The submodules inside a checkout, at any depth, all of them clean and pushed. Of any other repository inside, and of what a
+/// submodule has of its own, a snapshot would hold no more than a commit id: refused.
+fn nested(
+    git: &Git,
+    checkout: &Path,
+    admin: &Path,
+    index: Option<&Path>,
+) -> Result<Vec<PathBuf>, GitError> {
     use std::os::unix::ffi::OsStrExt;
-    let staged = git
-        .call(path, "ls-files")
-        .args(["--stage", "-z"])
-        .env("GIT_INDEX_FILE", index)
-        .run()?;
-    let mut found = false;
+    let mut call = git.call(checkout, "ls-files").args(["--stage", "-z"]);
+    if let Some(index) = index {
+        call = call.env("GIT_INDEX_FILE", index);
+    }
+    let staged = call.run()?;
+    let mut found = Vec::new();
     for line in staged.stdout.split(|byte| *byte == 0) {
         if !line.starts_with(b"160000 ") {
             continue;
@@ -217,29 +398,38 @@ fn check_nested(git: &Git, path: &Path, index: &Path) -> Result<bool, GitError> 
             .splitn(2, |byte| *byte == b'\t')
             .nth(1)
             .unwrap_or_default();
-        let nested = path.join(std::ffi::OsStr::from_bytes(name));
+        let name = Path::new(std::ffi::OsStr::from_bytes(name));
+        let inside = checkout.join(name);
         let refuse = |reason: &str| {
             Err(GitError::CannotKeep {
-                path: nested.clone(),
+                path: inside.clone(),
                 reason: reason.to_owned(),
             })
         };
-        match nested.join(".git").symlink_metadata() {
-            Err(_) => continue,
-            Ok(data) if !data.is_file() => return refuse("it is a repository of its own"),
-            Ok(_) => found = true,
+        if inside.join(".git").symlink_metadata().is_err() {
+            continue;
         }
-        if status::status(git, &nested)?.is_dirty() {
+        // Git keeps a submodule's repository in that of its worktree; all else is somebody's own.
+        let own = match admin_dir(&inside) {
+            Ok(own) if own.starts_with(admin.join("modules")) => own,
+            _ => return refuse("it is a repository of its own"),
+        };
+        if status::status(git, &inside)?.is_dirty() {
             return refuse("the submodule has uncommitted changes");
         }
-        let own = git
-            .call(&nested, "rev-list")
-            .args(["--max-count=1", "--branches", "--glob=refs/stash", "HEAD"])
-            .args(["--not", "--remotes"])
+        if commit_of(git, &inside, "refs/stash")?.is_some() {
+            return refuse("the submodule has a stash");
+        }
+        let unpushed = git
+            .call(&inside, "rev-list")
+            .args(["--max-count=1", "--branches", "HEAD", "--not", "--remotes"])
             .text()?;
-        if !own.is_empty() {
+        if !unpushed.is_empty() {
             return refuse("the submodule has commits that are not pushed");
         }
+        let deeper = nested(git, &inside, &own, None)?;
+        found.extend(deeper.into_iter().map(|deeper| name.join(deeper)));
+        found.push(name.to_owned());
     }
     Ok(found)
 }
@@ -280,7 +470,8 @@ pub(super) fn stand_on(
     })
 }
 
-/// Undoes `stand_on`, where it was done and the worktree is still there.
+/// Undoes `stand_on`, where it was done and the worktree is still there. Files that git had deleted already, before it failed or
+/// we were ended, come back from the snapshot.
 pub(super) fn put_back(git: &Git, path: &Path, admin: &Path) -> Result<(), GitError> {
     let note = admin.join(HEAD_BEFORE);
     let head = match fs::read_to_string(&note) {
@@ -288,6 +479,10 @@ pub(super) fn put_back(git: &Git, path: &Path, admin: &Path) -> Result<(), GitEr
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(GitError::file("reading", note)(error)),
     };
+    let before = admin.join(INDEX_BEFORE);
+    if stands_on_snapshot(admin, &before) {
+        bring_back(git, path)?;
+    }
     match head.trim().strip_prefix("ref: ") {
         Some(full) => git.call(path, "symbolic-ref").args(["HEAD", full]).run()?,
         None => git
@@ -295,11 +490,37 @@ pub(super) fn put_back(git: &Git, path: &Path, admin: &Path) -> Result<(), GitEr
             .args(["--no-deref", "HEAD", head.trim()])
             .run()?,
     };
-    let before = admin.join(INDEX_BEFORE);
     if before.exists() {
         replace_index(admin, &before)?;
     }
     fs::remove_file(&note).map_err(GitError::file("removing", note))
+}
+
+/// Is the index that of the snapshot? Only then is a file that it has and the worktree has not one that git deleted.
+fn stands_on_snapshot(admin: &Path, before: &Path) -> bool {
+    match (fs::read(admin.join("index")), fs::read(before)) {
+        (Ok(now), Ok(before)) => now != before,
+        (Ok(_), Err(error)) => error.kind() == ErrorKind::NotFound,
+        (Err(_), _) => false,
+    }
+}
+
+/// Writes the files that the index has and the worktree has not.
+fn bring_back(git: &Git, path: &Path) -> Result<(), GitError> {
+    let deleted = git
+        .call(path, "ls-files")
+        .args(["-z", "--deleted"])
+        .run()?
+        .stdout;
+    if deleted.is_empty() {
+        return Ok(());
+    }
+    git.call(path, "checkout-index")
+        .args(["-z", "--stdin"])
+        .stdin(deleted)
+        .limit(REMOVE_LIMIT)
+        .run()?;
+    Ok(())
 }
 
 /// Puts a copy of `from` in the index's place, under git's own lock.

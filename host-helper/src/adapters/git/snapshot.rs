@@ -106,7 +106,7 @@ pub(super) fn read_content(git: &Git, worktree: &Path, admin: &Path) -> Result<C
     }
     let staged = call("write-tree").answer()?;
     unhide(git, worktree, &index)?;
-    call("add").args(["--all", "--", ":/"]).run()?;
+    add_all(git, worktree, &index, &[])?;
     let files = call("write-tree").text()?;
     let committed = git
         .call(worktree, "rev-parse")
@@ -117,6 +117,79 @@ pub(super) fn read_content(git: &Git, worktree: &Path, admin: &Path) -> Result<C
         committed: committed.answer()?,
         index,
     })
+}
+
+/// Puts everything that git does not ignore into this index.
+pub(super) fn add_all(
+    git: &Git,
+    worktree: &Path,
+    index: &Path,
+    options: &[&str],
+) -> Result<(), GitError> {
+    let added = git
+        .call(worktree, "add")
+        .arg("--all")
+        .args(options)
+        .args(["--", ":/"])
+        .env("GIT_INDEX_FILE", index)
+        .limit(WRITE_LIMIT)
+        .finish()?;
+    if added.success() {
+        return Ok(());
+    }
+    // Git says which in words of its own language and quoting: the first that fits is named.
+    if added
+        .stderr_tail()
+        .contains("does not have a commit checked out")
+    {
+        let others = git
+            .call(worktree, "ls-files")
+            .args(["-z", "--others", "--exclude-standard", "--directory"])
+            .run()?;
+        let nested = others
+            .stdout
+            .split(|byte| *byte == 0)
+            .map(|path| {
+                use std::os::unix::ffi::OsStrExt;
+                worktree.join(std::ffi::OsStr::from_bytes(path))
+            })
+            .find(|path| path != worktree && path.join(".git").symlink_metadata().is_ok());
+        return Err(GitError::CannotKeep {
+            path: nested.unwrap_or_else(|| worktree.to_owned()),
+            reason: "it is a repository of its own".into(),
+        });
+    }
+    Err(added.into_error().into())
+}
+
+/// Adds ignored files to the content.
+pub(super) fn add_ignored<'a>(
+    git: &Git,
+    worktree: &Path,
+    content: &mut Content,
+    files: impl Iterator<Item = &'a PathBuf>,
+) -> Result<(), GitError> {
+    use std::os::unix::ffi::OsStrExt;
+    let mut names = Vec::new();
+    for file in files {
+        names.extend_from_slice(file.as_os_str().as_bytes());
+        names.push(0);
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    git.call(worktree, "update-index")
+        // One that is gone meanwhile is no failure.
+        .args(["--add", "--remove", "-z", "--stdin"])
+        .env("GIT_INDEX_FILE", &content.index)
+        .stdin(names)
+        .limit(WRITE_LIMIT)
+        .run()?;
+    content.files = git
+        .call(worktree, "write-tree")
+        .env("GIT_INDEX_FILE", &content.index)
+        .text()?;
+    Ok(())
 }
 
 /// Clears "assume unchanged" and "skip worktree" of files that are there: changes in them show
@@ -157,8 +230,9 @@ fn unhide(git: &Git, worktree: &Path, index: &Path) -> Result<(), GitError> {
 }
 
 /// Makes the snapshot's commit and ref, reads both back, and returns the ref's full name with the
-/// commit. A ref of that name with the same content is taken as made by an earlier attempt; one
-/// with other content is left alone and the name gets a number.
+/// commit. A ref of that name with the same content is taken as made by an earlier attempt, and one
+/// of the same worktree with other content is replaced: a removal leaves one snapshot. A ref of
+/// another worktree is left alone and the name gets a number.
 pub(super) fn keep(
     git: &Git,
     worktree: &Path,
@@ -182,6 +256,8 @@ pub(super) fn keep(
         message.push_str(&format!("Claustre-Head: {}\n", head.commit));
     }
     message.push_str(&format!("Claustre-Dirty: {}\n", content.is_dirty()));
+    let place = worktree_line(worktree);
+    message.push_str(&place);
     let made = commit(git, worktree, &content.files, &parents, &message)?;
 
     for number in 1..1000 {
@@ -198,8 +274,13 @@ pub(super) fn keep(
                     .args([&full, &made, &nothing])
                     .run()?;
             }
-            Some(there) if !is_same(git, worktree, &there, &made)? => continue,
-            Some(_) => {}
+            Some(there) if is_same(git, worktree, &there, &made)? => {}
+            Some(there) if message_of(git, worktree, &there)?.contains(&place) => {
+                git.call(worktree, "update-ref")
+                    .args([&full, &made, &there])
+                    .run()?;
+            }
+            Some(_) => continue,
         }
         let kept = commit_of(git, worktree, &full)?.unwrap_or_default();
         let tree = commit_tree(git, worktree, &kept)?;
@@ -247,6 +328,34 @@ fn commit_tree(git: &Git, repo: &Path, commit: &str) -> Result<Option<String>, G
             &format!("{commit}^{{tree}}"),
         ])
         .answer()
+}
+
+/// The line of a snapshot's message that says which worktree it was.
+fn worktree_line(worktree: &Path) -> String {
+    // No line break of a path may make two of it.
+    format!("Claustre-Worktree: {:?}\n", worktree.to_string_lossy())
+}
+
+fn message_of(git: &Git, repo: &Path, commit: &str) -> Result<String, GitError> {
+    Ok(git
+        .call(repo, "cat-file")
+        .args(["commit", commit])
+        .run()?
+        .stdout_text())
+}
+
+/// The snapshot of this name, if there is one.
+pub(super) fn existing(git: &Git, repo: &Path, name: &str) -> Result<Option<String>, GitError> {
+    let full = format!("{PREFIX}{name}");
+    Ok(commit_of(git, repo, &full)?.map(|_| full))
+}
+
+/// Removes the ref of a snapshot whose removal failed: all of it is still in the worktree.
+pub(super) fn discard(git: &Git, repo: &Path, full: &str, commit: &str) -> Result<(), GitError> {
+    git.call(repo, "update-ref")
+        .args(["-d", full, commit])
+        .run()?;
+    Ok(())
 }
 
 /// Whether two snapshots hold the same files on the same commit.

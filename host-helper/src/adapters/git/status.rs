@@ -61,7 +61,7 @@ pub fn status(git: &Git, worktree: &Path) -> Result<WorktreeStatus, GitError> {
         .args(["--ignore-submodules=dirty", "--no-renames"])
         .run()?;
     let mut status = parse(&answer.stdout);
-    status.unpushed = !status.head.is_empty() && is_unpushed(git, worktree)?;
+    status.unpushed = !status.head.is_empty() && unpushed(git, worktree)? > 0;
     Ok(status)
 }
 
@@ -124,11 +124,11 @@ fn untracked(git: &Git, worktree: &Path) -> Result<Vec<Vec<u8>>, GitError> {
         .collect())
 }
 
-/// Whether HEAD has commits that are nowhere else; see [`WorktreeStatus::unpushed`].
-pub(super) fn is_unpushed(git: &Git, worktree: &Path) -> Result<bool, GitError> {
-    let mut call =
-        git.call(worktree, "rev-list")
-            .args(["--max-count=1", "HEAD", "--not", "--remotes"]);
+/// How many commits of HEAD are nowhere else; see [`WorktreeStatus::unpushed`].
+pub(super) fn unpushed(git: &Git, worktree: &Path) -> Result<usize, GitError> {
+    let mut call = git
+        .call(worktree, "rev-list")
+        .args(["--count", "HEAD", "--not", "--remotes"]);
     if git.call(worktree, "remote").text()?.is_empty() {
         let repository = repository::inspect(git, worktree)?;
         let full = format!("refs/heads/{}", repository.default_branch);
@@ -136,7 +136,10 @@ pub(super) fn is_unpushed(git: &Git, worktree: &Path) -> Result<bool, GitError> 
             call = call.arg(full);
         }
     }
-    Ok(!call.text()?.is_empty())
+    let text = call.text()?;
+    text.parse().map_err(|_| GitError::Answer {
+        command: "git rev-list --count".into(),
+    })
 }
 
 fn parse(answer: &[u8]) -> WorktreeStatus {

@@ -123,6 +123,7 @@ impl Api {
                     .submit(
                         Command::Session(SessionCommand::Close {
                             session: session.id,
+                            shown: None,
                         }),
                         actor,
                     )

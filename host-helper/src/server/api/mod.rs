@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     engine::Engine,
     paths::Paths,
-    ports::{Multiplexer, Workspace},
+    ports::{Launchers, Multiplexer, Workspace},
 };
 
 /// What a task gets that does not say otherwise.
@@ -58,6 +58,8 @@ pub struct Api {
     pub workspace: Arc<dyn Workspace>,
     /// Tabs and panes.
     pub multiplexer: Arc<dyn Multiplexer>,
+    /// Launchers.
+    pub launchers: Arc<dyn Launchers>,
     /// Where everything lies.
     pub paths: Paths,
     /// What a task gets that does not say otherwise.
@@ -108,7 +110,7 @@ impl Api {
             R::TaskBlock(with) => json(self.task_block(with, actor).await?),
             R::TaskReopen(named) => json(self.task_reopen(&named.of, actor).await?),
             R::TaskRetry(named) => json(self.task_retry(&named.of, actor).await?),
-            R::TaskKill(named) => json(self.task_kill(&named.of, actor).await?),
+            R::TaskKill(closing) => json(self.task_kill(closing, actor).await?),
             R::TaskMove(wanted) => json(self.task_move(wanted, actor).await?),
             R::TaskDelete(named) => json(self.task_delete(&named.of, actor).await?),
             R::TaskUndo(_) => json(self.task_undo(actor).await?),
@@ -119,7 +121,7 @@ impl Api {
             R::SessionList(list) => json(self.session_list(list).await?),
             R::SessionShow(named) => json(self.session_show(&named.of).await?),
             R::SessionNew(new) => json(self.session_new(new, actor).await?),
-            R::SessionClose(named) => json(self.session_close(&named.of, actor).await?),
+            R::SessionClose(closing) => json(self.session_close(closing, actor).await?),
             R::SessionResume(named) => json(self.session_resume(&named.of, actor).await?),
             R::SessionRestart(named) => json(self.session_restart(&named.of, actor).await?),
             R::SessionPreview(named) => json(self.session_preview(&named.of).await?),
@@ -157,6 +159,8 @@ impl Api {
                 None,
             )),
             R::WorktreeList(_) => json(self.worktree_list().await?),
+            R::WorktreePreview(named) => json(self.worktree_preview(&named.of).await?),
+            R::WorktreeRemove(closing) => json(self.worktree_remove(closing, actor).await?),
             R::WorktreeRestore(named) => json(self.worktree_restore(&named.of, actor).await?),
             R::WorktreeSweep(sweep) => json(self.worktree_sweep(sweep, actor).await?),
             R::PluginLink(link) => {

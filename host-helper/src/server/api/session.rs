@@ -10,7 +10,7 @@ use claustre_domain::{
 use claustre_protocol::{
     ids::{MessageId, SessionId},
     model::Session,
-    request::{Decision, Done, Preview, SessionList, SessionNew, WithText},
+    request::{Closing, Decision, Done, Preview, SessionList, SessionNew, WithText},
     rpc::{Fault, FaultCode},
     status::Mode,
 };
@@ -92,9 +92,17 @@ impl Api {
             .await
     }
 
-    pub(super) async fn session_close(&self, named: &str, actor: &str) -> Result<Session, Fault> {
-        let session = self.find_session("closing the session", named).await?.id;
-        self.order_session(session, SessionCommand::Close { session }, actor)
+    pub(super) async fn session_close(
+        &self,
+        closing: Closing,
+        actor: &str,
+    ) -> Result<Session, Fault> {
+        let session = self
+            .find_session("closing the session", &closing.of)
+            .await?
+            .id;
+        let shown = closing.shown;
+        self.order_session(session, SessionCommand::Close { session, shown }, actor)
             .await
     }
 

@@ -7,7 +7,7 @@ use claustre_domain::{
 use claustre_protocol::{
     ids::{MessageId, TaskId},
     model::{Task, TaskDetail},
-    request::{Done, TaskAdd, TaskEdit, TaskList, TaskMove, WithText},
+    request::{Closing, Done, TaskAdd, TaskEdit, TaskList, TaskMove, WithText},
     rpc::{Fault, FaultCode},
     status::Priority,
 };
@@ -179,9 +179,10 @@ impl Api {
             .await
     }
 
-    pub(super) async fn task_kill(&self, named: &str, actor: &str) -> Result<Task, Fault> {
-        let task = self.find_task("killing the task", named).await?;
-        self.order_task(task.id, TaskCommand::Kill { task: task.id }, actor)
+    pub(super) async fn task_kill(&self, closing: Closing, actor: &str) -> Result<Task, Fault> {
+        let task = self.find_task("killing the task", &closing.of).await?.id;
+        let shown = closing.shown;
+        self.order_task(task, TaskCommand::Kill { task, shown }, actor)
             .await
     }
 

@@ -1,16 +1,20 @@
 //! Requests about removed worktrees: what is kept of them, its way back, and its end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use claustre_domain::command::{Command, WorktreeCommand};
 use claustre_protocol::{
     ids::ProjectId,
-    request::{Done, SnapshotShown, Swept, WorktreeSweep},
+    request::{Closing, Done, RemovalPreview, SnapshotShown, Swept, WorktreeSweep},
     rpc::{Fault, FaultCode},
 };
 
 use super::{Api, done};
-use crate::{engine::port_fault, store::Snapshot};
+use crate::{
+    engine::{port_fault, worktrees},
+    ports::{PortError, RemovalOrder},
+    store::Snapshot,
+};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -18,6 +22,121 @@ impl Api {
     pub(super) async fn worktree_list(&self) -> Result<Vec<SnapshotShown>, Fault> {
         let kept = self.engine.read(|reader| reader.snapshots()).await?;
         Ok(kept.into_iter().map(shown).collect())
+    }
+
+    /// Says what removing the worktree of a session would keep and lose.
+    pub(super) async fn worktree_preview(&self, named: &str) -> Result<RemovalPreview, Fault> {
+        let doing = "looking at the worktree";
+        // A task that no session was opened for has no worktree either.
+        if let Ok(task) = self.find_task(doing, named).await
+            && task.last_session().is_none()
+        {
+            return Ok(RemovalPreview::default());
+        }
+        let session = self.find_session(doing, named).await?;
+        let (Some(project), Some(worktree)) = (session.project(), session.worktree.get().cloned())
+        else {
+            return Ok(RemovalPreview::default());
+        };
+        let Some(repository) = self.repository_of(project).await? else {
+            return Ok(RemovalPreview::default());
+        };
+        if !Path::new(&worktree.path).exists() {
+            return Ok(RemovalPreview::default());
+        }
+        let workspace = self.workspace.clone();
+        let preview = tokio::task::spawn_blocking(move || {
+            workspace.preview_removal(&repository, Path::new(&worktree.path))
+        })
+        .await
+        .map_err(|error| Fault::new(FaultCode::Internal, format!("{doing}: {error}"), None))?
+        .map_err(port_fault)?;
+        Ok(RemovalPreview {
+            session_id: Some(session.id),
+            is_open: session.is_open(),
+            ..preview
+        })
+    }
+
+    /// Removes the worktree of a closed session that stayed when it was closed.
+    pub(super) async fn worktree_remove(
+        &self,
+        closing: Closing,
+        actor: &str,
+    ) -> Result<Done, Fault> {
+        let doing = "removing the worktree";
+        let session = self.find_session(doing, &closing.of).await?;
+        let refused = |why: String, hint: Option<&str>| {
+            Fault::new(
+                FaultCode::Refused,
+                format!("{doing}: {why}"),
+                hint.map(str::to_owned),
+            )
+        };
+        if session.is_open() {
+            return Err(refused(
+                format!("the session {} is open", session.tab_name()),
+                Some("close it: claustre session close"),
+            ));
+        }
+        let (Some(project), Some(worktree)) = (session.project(), session.worktree.get().cloned())
+        else {
+            return Err(refused("it was never made".into(), None));
+        };
+        if session.removed.value().is_some() || !Path::new(&worktree.path).exists() {
+            return Err(refused(
+                "it is gone already".into(),
+                Some("claustre worktree list shows what is kept"),
+            ));
+        }
+        let later = self
+            .engine
+            .read(move |reader| {
+                reader.sessions(crate::store::SessionFilter {
+                    project: Some(project),
+                    open_only: true,
+                })
+            })
+            .await?;
+        if let Some(other) = later
+            .iter()
+            .find(|other| other.branch() == session.branch())
+        {
+            return Err(refused(
+                format!("the session {} works in it", other.id.short()),
+                None,
+            ));
+        }
+        let repository = self
+            .repository_of(project)
+            .await?
+            .ok_or_else(|| refused("its project has no repository on this host".into(), None))?;
+        let (workspace, launchers) = (self.workspace.clone(), self.launchers.clone());
+        let (id, path) = (session.id, PathBuf::from(&worktree.path));
+        let removed = tokio::task::spawn_blocking(move || {
+            if let Some(why) = worktrees::who_writes(launchers.as_ref(), id, &path) {
+                return Err(PortError::lasting(
+                    format!("{doing}: {why}"),
+                    Some("end that and try again".into()),
+                ));
+            }
+            workspace.remove(&RemovalOrder {
+                repository,
+                path,
+                snapshot: id.to_string(),
+                shown: closing.shown,
+            })
+        })
+        .await
+        .map_err(|error| Fault::new(FaultCode::Internal, format!("{doing}: {error}"), None))?
+        .map_err(port_fault)?;
+        for command in worktrees::removed_commands(&session, &removed) {
+            self.engine.submit(command, actor).await?;
+        }
+        Ok(done(match removed.snapshot {
+            Some(snapshot) => format!("removed {}; its work is kept in {snapshot}", worktree.path),
+            None => format!("removed {}", worktree.path),
+        }))
     }
 
     /// Brings the worktree of a closed session back where it was.

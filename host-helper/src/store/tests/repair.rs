@@ -144,7 +144,7 @@ fn what_was_kept_of_a_worktree_is_listed_until_it_is_brought_back() {
     let shop = bench.project("shop");
     let task = bench.task(shop, "First");
     let session = bench.launch(shop, task);
-    bench.run(Command::Task(TaskCommand::Kill { task }));
+    bench.run(Command::Task(TaskCommand::Kill { task, shown: None }));
     let report = |snapshot: &str| {
         Command::Worktree(WorktreeCommand::ReportRemoved {
             session,

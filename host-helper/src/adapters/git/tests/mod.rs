@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::remove::{Removal, RemoveWorktree};
 use super::worktree::{self, CreateWorktree, Worktree};
-use super::{Git, GitError, remove};
+use super::{Git, GitError, KeepLimits, remove};
 use crate::adapters::process::Invocation;
 
 mod attack;
 mod create;
+mod ignored;
 mod inspect;
 mod removal;
 
@@ -125,6 +126,9 @@ impl World {
             worktrees_root: self.root.clone(),
             path: path.to_owned(),
             snapshot_name: "shop/s1".into(),
+            limits: KeepLimits::default(),
+            ours: Vec::new(),
+            shown: None,
             delete_merged_branch: true,
         }
     }

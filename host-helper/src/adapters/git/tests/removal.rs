@@ -69,7 +69,7 @@ fn dirty_work_is_kept_and_comes_back_as_it_was() {
     assert_eq!(sorted(&after), sorted(&before));
     assert_eq!(read(back.path.join("dir/new \u{1b} file")), "untracked");
     assert_eq!(fs::read(back.path.join("bin")).unwrap(), [0, 255, 13, 10]);
-    assert!(!back.path.join("ignored").exists());
+    assert_eq!(read(back.path.join("ignored")), "i");
 
     snapshot::delete(&world.git, &world.repo, &full).unwrap();
     assert!(matches!(
@@ -190,13 +190,55 @@ fn an_interrupted_removal_is_taken_up_again() {
     assert_eq!(world.raw(&tree.path, &["status", "--porcelain"]), "");
     write(tree.path.join("later.txt"), "written after the crash");
 
+    // Git had begun to delete.
+    fs::remove_file(tree.path.join("file.txt")).unwrap();
+
     let removal = world.remove(&tree.path).unwrap();
     let again = removal.snapshot_ref.unwrap();
-    assert_ne!(again, full);
+    assert_eq!(again, full, "one removal, one snapshot");
+    assert_eq!(snapshot::list(&world.git, &world.repo).unwrap().len(), 1);
     let back = restore(&world, &again);
     assert_eq!(back.branch, "task/x");
     assert_eq!(read(back.path.join("later.txt")), "written after the crash");
     assert_eq!(read(back.path.join("new.txt")), "n");
+    assert_eq!(read(back.path.join("file.txt")), "one\ntwo\n");
+}
+
+#[test]
+fn a_removal_of_which_nobody_learned_still_tells_its_snapshot() {
+    let world = World::new();
+    let tree = world.create("task/x");
+    write(tree.path.join("new.txt"), "n");
+    let first = world.remove(&tree.path).unwrap();
+    assert!(first.snapshot_ref.is_some());
+    let again = world.remove(&tree.path).unwrap();
+    assert_eq!(again.snapshot_ref, first.snapshot_ref);
+}
+
+#[test]
+fn a_failed_removal_leaves_no_snapshot_and_the_worktree_as_it_was() {
+    let world = World::new();
+    let tree = world.create("task/x");
+    write(tree.path.join("new.txt"), "n");
+    let before = world.raw(&tree.path, &["status", "--porcelain", "--branch"]);
+    // Git refuses to remove it only at the last step.
+    let stubborn = world.home.join("git");
+    fs::write(
+        &stubborn,
+        "#!/bin/sh\nfor word in \"$@\"; do\n  [ \"$word\" = remove ] && exit 1\ndone\nexec git \"$@\"\n",
+    )
+    .unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&stubborn, mode).unwrap();
+    let git = world.git.clone().with_program(&stubborn);
+    for _ in 0..2 {
+        remove::remove(&git, &world.removal_of(&tree.path)).unwrap_err();
+        assert_eq!(snapshot::list(&world.git, &world.repo).unwrap(), []);
+        let after = world.raw(&tree.path, &["status", "--porcelain", "--branch"]);
+        assert_eq!(after, before);
+    }
+    let kept = world.remove(&tree.path).unwrap().snapshot_ref;
+    assert_eq!(kept.as_deref(), Some("refs/claustre/trash/shop/s1"));
 }
 
 #[test]
