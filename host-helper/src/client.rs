@@ -24,6 +24,8 @@ use crate::paths::Paths;
 
 /// Time a daemon has to answer hello; one that does not is not alive.
 const HELLO: Duration = Duration::from_millis(250);
+/// Time to connect: the kernel keeps whoever connects waiting while the daemon's queue is full.
+const CONNECT: Duration = Duration::from_secs(2);
 /// Pause between two looks for a daemon that is starting.
 const LOOK: Duration = Duration::from_millis(40);
 /// Time a daemon has to start.
@@ -112,13 +114,21 @@ impl Client {
     /// # Errors
     /// None listens or answers in time, or it speaks another version.
     pub fn connect(paths: &Paths, program: &str) -> Result<Self, ClientError> {
+        Self::connect_within(paths, program, HELLO)
+    }
+
+    fn connect_within(
+        paths: &Paths,
+        program: &str,
+        patience: Duration,
+    ) -> Result<Self, ClientError> {
         let socket = paths.daemon_socket();
-        let stream = UnixStream::connect(&socket).map_err(|error| ClientError::Unreachable {
+        let stream = open_socket(&socket).map_err(|error| ClientError::Unreachable {
             why: format!("{}: {error}", socket.display()),
         })?;
         let timeout = stream
-            .set_read_timeout(Some(HELLO))
-            .and_then(|()| stream.set_write_timeout(Some(HELLO)));
+            .set_read_timeout(Some(patience))
+            .and_then(|()| stream.set_write_timeout(Some(patience)));
         timeout.map_err(ClientError::Lost)?;
         let own = Hello {
             protocol: PROTOCOL,
@@ -146,7 +156,7 @@ impl Client {
                 ) =>
             {
                 ClientError::Unreachable {
-                    why: format!("no answer within {} ms", HELLO.as_millis()),
+                    why: format!("no answer within {} ms", patience.as_millis()),
                 }
             }
             ClientError::Lost(error) => ClientError::Unreachable {
@@ -196,9 +206,21 @@ impl Client {
         program: &str,
         start: &dyn Fn() -> Result<u32, ClientError>,
     ) -> Result<Self, ClientError> {
-        match Self::connect(paths, program) {
-            Err(ClientError::Unreachable { .. }) => {}
-            other => return other,
+        let begun = Instant::now();
+        loop {
+            match Self::connect_within(paths, program, STUCK) {
+                Err(error @ ClientError::Unreachable { .. }) => {
+                    // Whoever holds the lock starts, ends or is only busy: another one could not serve beside it.
+                    if !is_held(&paths.daemon_lock()) {
+                        break;
+                    }
+                    if begun.elapsed() >= STUCK {
+                        return Err(stuck(paths, error));
+                    }
+                    thread::sleep(LOOK);
+                }
+                other => return other,
+            }
         }
         make_private(&paths.run()).map_err(|error| ClientError::Start {
             why: format!("creating {}: {error}", paths.run().display()),
@@ -321,6 +343,27 @@ impl Client {
             .read_until(b'\n', &mut line)
             .map_err(ClientError::Lost)?;
         Ok((read > 0).then_some(line))
+    }
+}
+
+/// Connects to a socket, within [`CONNECT`].
+fn open_socket(path: &Path) -> io::Result<UnixStream> {
+    use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+    let address = SocketAddrUnix::new(path)?;
+    let socket = net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(CONNECT))?;
+    match net::connect(&socket, &address) {
+        Ok(()) => Ok(UnixStream::from(socket)),
+        Err(rustix::io::Errno::AGAIN) => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("no place in its queue within {} s", CONNECT.as_secs()),
+        )),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -147,3 +147,46 @@ fn a_holder_that_does_not_answer_is_named() {
     );
     assert!(error.to_string().contains("process 4711"), "{error}");
 }
+
+#[test]
+fn a_busy_daemon_is_waited_for_and_no_second_one_is_started() {
+    let (_directory, paths) = home();
+    fs::create_dir_all(paths.run()).unwrap();
+    let lock = File::create(paths.daemon_lock()).unwrap();
+    lock.try_lock().unwrap();
+    let listener = UnixListener::bind(paths.daemon_socket()).unwrap();
+    let (said_hello, hello) = std::sync::mpsc::channel();
+    let (answer_now, may_answer) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(stream.try_clone().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        said_hello.send(()).unwrap();
+        may_answer.recv().unwrap();
+        let hello = Hello {
+            protocol: PROTOCOL,
+            build: "9.9".into(),
+            program: "daemon".into(),
+            pid: 1,
+        };
+        let answer = Answer::result(0, serde_json::to_value(hello).unwrap());
+        writeln!(stream, "{}", serde_json::to_string(&answer).unwrap()).unwrap();
+        // Its second connection would find nobody.
+        drop(listener);
+    });
+    thread::scope(|scope| {
+        let calling = scope
+            .spawn(|| Client::connect_or_start_with(&paths, "cli", &|| panic!("a second daemon")));
+        hello.recv().unwrap();
+        let asked = Instant::now();
+        while asked.elapsed() < HELLO * 3 {
+            thread::yield_now();
+            assert!(!calling.is_finished(), "it gave up on a busy daemon");
+            thread::park_timeout(LOOK);
+        }
+        answer_now.send(()).unwrap();
+        assert_eq!(calling.join().unwrap().unwrap().daemon.build, "9.9");
+    });
+}

@@ -16,11 +16,13 @@ use crate::text::terminal_safe;
 mod drive;
 mod foreground;
 mod long_lived;
+mod open_files;
 #[cfg(test)]
 mod tests;
 
 pub use foreground::ErrorOutput;
 pub use long_lived::{PipedChild, spawn_detached};
+pub use open_files::raise_file_limit;
 
 /// Time limit of an invocation that names none.
 pub const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(30);

@@ -65,6 +65,7 @@ use crate::{
     paths::Paths,
     ports::{Agent, Host, Launchers, Multiplexer, Waits, Workspace},
     server::{
+        admission::Limits,
         agents::Agents,
         api::{Api, Defaults},
         mcp,
@@ -75,6 +76,8 @@ use crate::{
 
 /// Orders that may wait for the writer.
 const WAITING_ORDERS: usize = 4_096;
+/// Of them, those of people, which are taken first.
+const WAITING_ORDERS_OF_PEOPLE: usize = 256;
 /// Reports that may wait to be understood.
 const WAITING_REPORTS: usize = 4_096;
 /// Transactions that a slow listener may miss before it must look at the log.
@@ -95,6 +98,8 @@ pub fn run(paths: &Paths, config: &Config) -> anyhow::Result<()> {
     logs::start(&paths.logs())
         .with_context(|| format!("writing logs to {}", paths.logs().display()))?;
     tracing::info!(build = claustre_protocol::BUILD, home = %paths.home().display(), "the daemon starts");
+    let open_files = crate::adapters::process::raise_file_limit();
+    tracing::info!(open_files, "files that may be open at once");
     let ended_in_order = upkeep::ended_in_order(paths);
     let store = Store::open(&paths.store(), uuid::Uuid::new_v4)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -103,7 +108,8 @@ pub fn run(paths: &Paths, config: &Config) -> anyhow::Result<()> {
         .thread_keep_alive(Duration::from_secs(10))
         .build()
         .context("starting the daemon's runtime")?;
-    let result = runtime.block_on(serve(paths, config, &lock, store, !ended_in_order));
+    let limits = Limits::sharing(open_files);
+    let result = runtime.block_on(serve(paths, config, &lock, store, limits, !ended_in_order));
     runtime.shutdown_timeout(LAST_MOMENT);
     if matches!(result, Ok(End::InOrder)) {
         upkeep::leave_word(paths);
@@ -134,6 +140,7 @@ async fn serve(
     config: &Config,
     lock: &DaemonLock,
     store: Store,
+    limits: Limits,
     is_to_be_checked: bool,
 ) -> anyhow::Result<End> {
     let stop = CancellationToken::new();
@@ -145,6 +152,7 @@ async fn serve(
 
     // The writer.
     let (work, orders) = channel::channel(WAITING_ORDERS);
+    let (first, of_people) = channel::channel(WAITING_ORDERS_OF_PEOPLE);
     let (advanced, _) = broadcast::channel::<Advanced>(WAITING_NEWS);
     let (position_sender, position) = watched::channel(store.position());
     let machine = store.machine();
@@ -162,7 +170,7 @@ async fn serve(
     // Without its threads a daemon would take orders and never answer them: where one ends by itself, all of it ends.
     let broken = CancellationToken::new();
     let writer = indispensable("writer", &broken, move || {
-        let ended = writer::run(writing, orders);
+        let ended = writer::run(writing, writer::Inbox { orders, of_people });
         if let Err(error) = &ended {
             tracing::error!(%error, "the writer ended");
         }
@@ -201,6 +209,7 @@ async fn serve(
     let server_of = multiplexer.clone();
     let engine = Engine::new(Parts {
         work,
+        first,
         advanced,
         position,
         readers: ReaderPool::new(move || Reader::open(&store_path, machine)),
@@ -392,11 +401,17 @@ async fn serve(
         is_token: is_token.clone(),
     });
     let mcp_listener = UnixListener::from_std(lock.bind(&paths.mcp_socket())?)?;
-    tasks.spawn(mcp::socket::serve(mcp_listener, agents, stop.clone()));
+    tasks.spawn(mcp::socket::serve(
+        mcp_listener,
+        agents,
+        limits,
+        stop.clone(),
+    ));
     let server = Arc::new(Server {
         api,
         reports: reports.clone(),
         is_token,
+        limits,
     });
     let listener = UnixListener::from_std(lock.bind(&paths.daemon_socket())?)?;
     tasks.spawn(server.run(listener, stop.clone()));

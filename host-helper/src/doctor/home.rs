@@ -213,11 +213,12 @@ pub(super) fn watches() -> Finding {
 
 pub(super) fn open_files() -> Finding {
     let check = "open files";
-    match rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
+    // The daemon raises its own limit as far as this.
+    match rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum {
         Some(limit) if limit < FILES_FEW => Finding::warn(
             check,
             format!("at most {limit} at once"),
-            "raise the limit: ulimit -n 4096",
+            "raise the hard limit: LimitNOFILE of the service, or limits.conf",
         ),
         Some(limit) => Finding::ok(check, format!("at most {limit} at once")),
         None => Finding::ok(check, "no limit"),

@@ -56,6 +56,7 @@ pub struct Advanced {
 #[derive(Clone)]
 pub struct Engine {
     work: mpsc::Sender<Work>,
+    first: mpsc::Sender<Order>,
     advanced: broadcast::Sender<Advanced>,
     position: watch::Receiver<i64>,
     readers: Arc<ReaderPool>,
@@ -79,6 +80,8 @@ pub struct Engine {
 pub struct Parts {
     /// To the writer, which runs already.
     pub work: mpsc::Sender<Work>,
+    /// To the writer as well: orders of people, which it takes before all others.
+    pub first: mpsc::Sender<Order>,
     /// What the writer appends.
     pub advanced: broadcast::Sender<Advanced>,
     /// The newest position.
@@ -123,6 +126,7 @@ impl Engine {
     pub fn new(parts: Parts) -> Self {
         Self {
             work: parts.work,
+            first: parts.first,
             advanced: parts.advanced,
             position: parts.position,
             readers: Arc::new(parts.readers),
@@ -162,8 +166,22 @@ impl Engine {
             finishes: None,
             reply: Some(writer::reply_to(reply)),
         };
-        self.order(order).await?;
+        if writer::is_of_a_person(actor) {
+            self.order_first(order).await?;
+        } else {
+            self.order(order).await?;
+        }
         answer.await.map_err(|_| writer_ended())?
+    }
+
+    /// Hands an order of a person to the writer, which takes it before all that sessions report.
+    async fn order_first(&self, order: Order) -> Result<(), Fault> {
+        self.first.send(order).await.map_err(|_| writer_ended())?;
+        match self.work.try_send(Work::Look) {
+            // Where its queue is full it is awake, and looks by itself.
+            Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => Ok(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(writer_ended()),
+        }
     }
 
     /// Hands an order to the writer; waits while its queue is full.

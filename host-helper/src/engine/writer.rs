@@ -54,12 +54,39 @@ pub fn reply_to(waiting: oneshot::Sender<Result<Outcome, Fault>>) -> Reply {
 pub enum Work {
     /// Decide and store.
     Order(Order),
+    /// A person's order waits in [`Inbox::of_people`].
+    Look,
     /// Fold the whole log and compare it with the projections.
     Replay(oneshot::Sender<Result<ReplayReport, Fault>>),
     /// Write telemetry.
     Flush(Vec<LiveRow>),
     /// End in order, after what was handed in before.
     End,
+}
+
+/// What waits for the writer.
+pub struct Inbox {
+    /// In the order in which it came.
+    pub orders: mpsc::Receiver<Work>,
+    /// Orders of people: taken before the others, however many of those wait. Each is announced by a [`Work::Look`].
+    pub of_people: mpsc::Receiver<Order>,
+}
+
+impl Inbox {
+    /// Moves orders of people to the batch, as many as it has room for. False where there are none.
+    fn take_first(&mut self, batch: &mut Vec<Order>) -> bool {
+        while batch.len() < LARGEST_BATCH
+            && let Ok(order) = self.of_people.try_recv()
+        {
+            batch.push(order);
+        }
+        !batch.is_empty()
+    }
+}
+
+/// Whether a person waits for the orders of this actor: neither a program of ours nor an agent.
+pub fn is_of_a_person(actor: &str) -> bool {
+    !matches!(actor, "agent" | "engine" | "hook" | "registry")
 }
 
 /// What an order came to.
@@ -109,7 +136,7 @@ impl Writer {
     /// Does one thing; [`Work::End`] is the caller's.
     pub fn serve(&mut self, work: Work) {
         match work {
-            Work::End => {}
+            Work::Look | Work::End => {}
             Work::Order(order) => self.store(vec![order]),
             Work::Flush(rows) => {
                 if let Err(error) = self.store.flush_live(&rows) {
@@ -240,20 +267,33 @@ impl Writer {
 ///
 /// # Errors
 /// The store failed in a way that leaves doubt about the log.
-pub fn run(mut writer: Writer, mut work: mpsc::Receiver<Work>) -> Result<(), StoreError> {
+pub fn run(mut writer: Writer, mut inbox: Inbox) -> Result<(), StoreError> {
+    let mut waiting = Vec::new();
     let mut aside = None;
-    while let Some(first) = aside.take().or_else(|| work.blocking_recv()) {
-        let first = match first {
-            Work::Order(order) => order,
+    // People's orders have a transaction of their own, every other one at most: neither they nor reports wait for many of the others.
+    let mut may_be_people_s = true;
+    while let Some(next) = aside.take().or_else(|| inbox.orders.blocking_recv()) {
+        let is_people_s = match next {
+            Work::Order(order) if may_be_people_s && inbox.take_first(&mut waiting) => {
+                aside = Some(Work::Order(order));
+                true
+            }
+            Work::Order(order) => {
+                waiting.push(order);
+                false
+            }
+            Work::Look if inbox.take_first(&mut waiting) => true,
+            // It was taken before its turn.
+            Work::Look => continue,
             Work::End => break,
             other => {
                 writer.serve(other);
                 continue;
             }
         };
-        let mut waiting = vec![first];
-        while waiting.len() < LARGEST_BATCH {
-            match work.try_recv() {
+        may_be_people_s = !is_people_s;
+        while !is_people_s && waiting.len() < LARGEST_BATCH {
+            match inbox.orders.try_recv() {
                 Ok(Work::Order(order)) => waiting.push(order),
                 Ok(other) => {
                     aside = Some(other);
@@ -262,7 +302,7 @@ pub fn run(mut writer: Writer, mut work: mpsc::Receiver<Work>) -> Result<(), Sto
                 Err(_) => break,
             }
         }
-        writer.store(waiting);
+        writer.store(std::mem::take(&mut waiting));
     }
     writer.end()
 }
@@ -441,5 +481,42 @@ mod tests {
         world.writer.store.obstruct("DROP TRIGGER full");
         assert_eq!(world.store(&["three"]), (vec![Ok(1)], 1));
         assert!(!world.health.refuses());
+    }
+
+    #[test]
+    fn a_persons_order_passes_all_reports_that_wait() {
+        let world = World::new();
+        let replied = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let order = |name: &'static str| {
+            let replied = replied.clone();
+            Order {
+                commands: Vec::new(),
+                actor: name.into(),
+                report: None,
+                finishes: None,
+                reply: Some(Box::new(move |outcome| {
+                    outcome.unwrap();
+                    replied.lock().unwrap().push(name);
+                })),
+            }
+        };
+        let (work, orders) = mpsc::channel(4_096);
+        let (first, of_people) = mpsc::channel(256);
+        for _ in 0..2_000 {
+            work.try_send(Work::Order(order("hook"))).ok().unwrap();
+        }
+        for _ in 0..300 {
+            if first.try_send(order("user")).is_ok() {
+                work.try_send(Work::Look).ok().unwrap();
+            }
+        }
+        work.try_send(Work::End).ok().unwrap();
+        run(world.writer, Inbox { orders, of_people }).unwrap();
+        let replied = replied.lock().unwrap();
+        assert_eq!(replied.len(), 2_256, "each is answered once");
+        assert!(
+            replied.iter().take(256).all(|name| *name == "user"),
+            "what people ordered comes first"
+        );
     }
 }

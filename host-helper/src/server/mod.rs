@@ -1,5 +1,6 @@
 //! What front ends connect to: the JSON-RPC socket, MCP, and the dashboards' feed.
 
+pub mod admission;
 pub mod agents;
 pub mod api;
 pub mod dashboard;

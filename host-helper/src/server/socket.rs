@@ -18,19 +18,19 @@ use tokio::{
         UnixListener, UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::Semaphore,
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::api::Api;
+use super::{
+    admission::{Admission, Limits, Place},
+    api::Api,
+};
 use crate::{
     engine::reports::{self, Input, Reported},
     lenient_json,
 };
 
-/// At most so many connections at once; a further one waits for a place.
-const MOST_CONNECTIONS: usize = 1_024;
 /// How long a client may read nothing of what it asked for before it is cut off.
 const MOST_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -42,12 +42,14 @@ pub struct Server {
     pub reports: mpsc::SyncSender<Input>,
     /// Is this the session's token?
     pub is_token: super::IsToken,
+    /// How many may be connected.
+    pub limits: Limits,
 }
 
 impl Server {
     /// Serves until cancelled, then waits for what is under way.
     pub async fn run(self: Arc<Self>, listener: UnixListener, stop: CancellationToken) {
-        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let admission = Admission::new("daemon.sock", self.limits);
         let tasks = TaskTracker::new();
         let own_uid = rustix::process::geteuid().as_raw();
         loop {
@@ -62,39 +64,48 @@ impl Server {
                     }
                 },
             };
-            match stream.peer_cred() {
-                Ok(peer) if peer.uid() == own_uid => {}
+            let peer = match stream.peer_cred() {
+                Ok(peer) if peer.uid() == own_uid => peer,
                 _ => {
                     tracing::warn!("a connection of another user was refused");
                     continue;
                 }
-            }
-            let Ok(place) = places.clone().acquire_owned().await else {
-                break;
+            };
+            let place = match admission.enter(peer.pid()) {
+                Ok(place) => place,
+                Err(fault) => {
+                    turn_away(&stream, fault);
+                    continue;
+                }
             };
             let server = self.clone();
             let stop = stop.clone();
             tasks.spawn(async move {
                 tokio::select! {
-                    () = server.serve(stream) => {}
+                    () = server.serve(stream, place) => {}
                     // What was stored is stored; whoever waits for an answer asks again.
                     () = stopped_for_a_while(stop) => {}
                 }
-                drop(place);
             });
+            // Those who came before say their first word before the next one is taken in.
+            tokio::task::yield_now().await;
         }
         tasks.close();
         tasks.wait().await;
     }
 
-    async fn serve(self: &Arc<Self>, stream: UnixStream) {
+    async fn serve(self: &Arc<Self>, stream: UnixStream, mut place: Place) {
         let (read, write) = stream.into_split();
         let mut answers = Answers {
             write,
             waiting: Vec::new(),
         };
         let mut reader = BufReader::new(read);
-        let mut actor = None;
+        let Some(actor) = greeting(&mut reader, &mut answers, &mut place).await else {
+            // A refusal must reach a client that has closed its side for writing.
+            answers.flush().await;
+            return;
+        };
         loop {
             // A hook sends hello and its report at once, and is answered at once.
             let is_next_here = reader.buffer().contains(&b'\n');
@@ -103,10 +114,7 @@ impl Server {
             }
             let goes_on = match next_line(&mut reader).await {
                 None => false,
-                Some(Ok(line)) => {
-                    self.take(&line, &mut actor, &mut answers, &mut reader)
-                        .await
-                }
+                Some(Ok(line)) => self.take(&line, &actor, &mut answers, &mut reader).await,
                 Some(Err(fault)) => {
                     answers.add(&Answer::fault(None, fault));
                     false
@@ -124,28 +132,15 @@ impl Server {
     async fn take(
         self: &Arc<Self>,
         line: &str,
-        actor: &mut Option<String>,
+        actor: &str,
         answers: &mut Answers,
         reader: &mut BufReader<OwnedReadHalf>,
     ) -> bool {
-        let call: Call = match lenient_json::call(line) {
+        let call = match read_call(line) {
             Ok(call) => call,
-            Err(error) => {
-                let fault = Fault::new(
-                    FaultCode::Parse,
-                    format!("reading a message: {error}"),
-                    None,
-                );
-                return answers.add(&Answer::fault(None, fault));
-            }
+            Err(fault) => return answers.add(&Answer::fault(None, fault)),
         };
         let id = call.id;
-        let Some(known) = actor.clone() else {
-            let (answer, program) = greet(&call);
-            *actor = program;
-            let is_greeted = actor.is_some();
-            return answers.add(&answer) && is_greeted;
-        };
         // What takes its time must not hold back what was answered before.
         if call.method != REPORT_METHOD && !answers.flush().await {
             return false;
@@ -163,11 +158,7 @@ impl Server {
             }
             _ => match Request::from_call(&call.method, call.params) {
                 Ok(request) => {
-                    let who = if known == "cli" {
-                        "user"
-                    } else {
-                        known.as_str()
-                    };
+                    let who = if is_of_a_person(actor) { "user" } else { actor };
                     self.api.handle(request, who).await
                 }
                 Err(error) => Err(unknown_call(&call.method, &error)),
@@ -274,6 +265,68 @@ fn answer(print: Option<String>) -> Result<Value, Fault> {
             None,
         )
     })
+}
+
+/// Reads the first line of a connection and answers it; the program's name, if the two understand each other.
+async fn greeting(
+    reader: &mut BufReader<OwnedReadHalf>,
+    answers: &mut Answers,
+    place: &mut Place,
+) -> Option<String> {
+    let ended = place.ended().clone();
+    let line = tokio::select! {
+        // One that has just spoken is not one that says nothing.
+        biased;
+        line = timeout(place.hello_time(), next_line(reader)) => line,
+        () = ended.cancelled() => return None,
+    };
+    let call = match line {
+        Ok(line) => line?.and_then(|line| read_call(&line)),
+        Err(_elapsed) => {
+            place.timed_out();
+            return None;
+        }
+    };
+    let call = match call {
+        Ok(call) => call,
+        Err(fault) => {
+            answers.add(&Answer::fault(None, fault));
+            return None;
+        }
+    };
+    let (answer, program) = greet(&call);
+    if let Some(program) = &program
+        && let Err(fault) = place.greeted(is_of_a_person(program))
+    {
+        answers.add(&Answer::fault(call.id, fault));
+        return None;
+    }
+    answers.add(&answer);
+    program
+}
+
+/// Programs that a person waits for.
+fn is_of_a_person(program: &str) -> bool {
+    program == "cli"
+}
+
+fn read_call(line: &str) -> Result<Call, Fault> {
+    lenient_json::call(line).map_err(|error| {
+        Fault::new(
+            FaultCode::Parse,
+            format!("reading a message: {error}"),
+            None,
+        )
+    })
+}
+
+/// Says why to one that is not taken in, as far as it can be said at once.
+fn turn_away(stream: &UnixStream, fault: Fault) {
+    if let Ok(mut line) = serde_json::to_vec(&Answer::fault(None, fault)) {
+        line.push(b'\n');
+        // Its socket is new and empty: a line fits, or the peer is gone.
+        drop(stream.try_write(&line));
+    }
 }
 
 /// Answers the first call of a connection; the program's name, if the two understand each other.

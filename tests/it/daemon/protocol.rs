@@ -125,6 +125,61 @@ fn other_versions_unknown_methods_and_nonsense_are_answered_in_words() {
     env.claustre(&["status"]).success();
 }
 
+/// What the daemon has written to its log.
+fn log(env: &TestEnv) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(env.claustre_home().join("logs")).unwrap() {
+        text += &std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
+    }
+    text
+}
+
+#[test]
+fn connections_that_say_nothing_keep_nobody_out() {
+    let env = TestEnv::new();
+    env.claustre(&["daemon", "start"]).success();
+    // More than the daemon takes of one process: this one may need more files than it has at first.
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).unwrap();
+    for socket in ["run/daemon.sock", "mcp.sock"] {
+        let path = env.claustre_home().join(socket);
+        let silent: Vec<_> = (0..1_040)
+            .map(|_| UnixStream::connect(&path).unwrap())
+            .collect();
+        let status = env
+            .run_within(
+                env.command("claustre").arg("status"),
+                Duration::from_secs(4),
+            )
+            .unwrap_or_else(|| panic!("{socket}: the status came too late"));
+        status.success();
+        // The last of them is told why.
+        let mut last = silent.last().unwrap();
+        last.set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        let mut answer = String::new();
+        BufReader::new(&mut last).read_line(&mut answer).unwrap();
+        assert!(
+            answer.contains("connections open already"),
+            "{socket}: {answer}"
+        );
+        // Those that were taken in are ended when they have said nothing for long enough.
+        let mut first = silent.first().unwrap();
+        first
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        let mut rest = String::new();
+        BufReader::new(&mut first).read_line(&mut rest).unwrap();
+        drop(silent);
+    }
+    let log = log(&env);
+    assert!(log.contains("a connection was turned away"), "{log}");
+}
+
 #[test]
 fn a_daemon_of_another_version_is_said_in_one_sentence() {
     let env = TestEnv::new();

@@ -45,6 +45,8 @@ pub fn run(report: &mut Report, scale: &Scale) -> Result<()> {
     drop(store);
     let store = Store::open(&path, Uuid::new_v4)?;
     let (work, orders) = mpsc::channel::<Work>(1_024);
+    let (_first, of_people) = mpsc::channel(1);
+    let inbox = writer::Inbox { orders, of_people };
     let (advanced, _) = broadcast::channel::<Advanced>(1_024);
     let (position, _watching) = watch::channel(store.position());
     let writer = Writer::new(
@@ -55,7 +57,7 @@ pub fn run(report: &mut Report, scale: &Scale) -> Result<()> {
         Arc::new(SystemWaits::default()),
         Arc::default(),
     );
-    let writing = std::thread::spawn(move || writer::run(writer, orders));
+    let writing = std::thread::spawn(move || writer::run(writer, inbox));
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 
     // Turn by turn with the disk, so that both meet the same moments of it.

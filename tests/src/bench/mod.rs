@@ -11,11 +11,13 @@
 //! | [`idle`] | what sleeping sessions cost, and the memory of a launcher |
 //! | [`dashboard`] | hook and key to what is seen, the plugin itself |
 //! | [`launch`] | a request until the client runs |
+//! | [`flood`] | a person's call while sessions report as fast as they can |
 
 pub mod append;
 pub mod client_stand_in;
 pub mod dashboard;
 pub mod fleet;
+pub mod flood;
 pub mod hook;
 pub mod idle;
 pub mod large;
@@ -97,7 +99,7 @@ impl Scale {
 
 type Bench = fn(&mut Report, &Scale) -> Result<()>;
 
-const ALL: [(&str, Bench); 7] = [
+const ALL: [(&str, Bench); 8] = [
     ("hook", hook::run),
     ("append", append::run),
     ("replay", replay::run),
@@ -105,6 +107,7 @@ const ALL: [(&str, Bench); 7] = [
     ("idle", idle::run),
     ("dashboard", dashboard::run),
     ("launch", launch::run),
+    ("flood", flood::run),
 ];
 
 /// Runs what the command line asks for.

@@ -45,6 +45,7 @@ pub(super) fn run(
     let mut child = command
         .spawn()
         .map_err(|error| invocation.start_error(error))?;
+    super::open_files::restore_file_limit(child.id());
     let mut out = Reader::new(
         OutputStream::Stdout,
         child.stdout.take(),

@@ -45,6 +45,9 @@ impl Invocation {
         let mut command = tokio::process::Command::from(command);
         command.kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| self.start_error(error))?;
+        if let Some(id) = child.id() {
+            super::open_files::restore_file_limit(id);
+        }
         let stderr = Arc::new(Mutex::new(Vec::new()));
         let stderr_reader = child
             .stderr
@@ -182,6 +185,7 @@ pub fn spawn_detached(
         .spawn()
         .map_err(|error| invocation.start_error(error))?;
     let id = child.id();
+    super::open_files::restore_file_limit(id);
     // Reaps it should it end before us; a caller that exits first leaves it to init.
     let reaper = std::thread::Builder::new()
         .name("reap-detached".into())

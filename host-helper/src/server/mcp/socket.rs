@@ -13,13 +13,13 @@ use rmcp::{RoleServer, service::serve_server_with_ct, transport::async_rw::Async
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::{UnixListener, UnixStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    super::admission::{Admission, Limits, Place},
     backend::McpBackend,
     calls::Calls,
     hello::{BridgeHello, MAX_HELLO},
@@ -28,10 +28,6 @@ use super::{
     tools::Tools,
 };
 
-/// Most connections at once.
-pub const MAX_CONNECTIONS: usize = 512;
-/// How long a bridge may take to say hello.
-const HELLO_TIME: Duration = Duration::from_secs(5);
 /// How long a refusal may take to be written.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 /// How long to wait after the system refused to accept, as it does when it runs out of descriptors.
@@ -45,24 +41,20 @@ const STOP_TIME: Duration = Duration::from_secs(3);
 pub async fn serve<B: McpBackend>(
     listener: UnixListener,
     backend: Arc<B>,
+    limits: Limits,
     stop: CancellationToken,
 ) {
-    serve_within(listener, backend, stop, HELLO_TIME).await;
-}
-
-/// [`serve`] with another time limit for the hello.
-pub(super) async fn serve_within<B: McpBackend>(
-    listener: UnixListener,
-    backend: Arc<B>,
-    stop: CancellationToken,
-    hello_time: Duration,
-) {
+    let limits = Limits {
+        // Whoever has said hello has shown the token of a session.
+        counts_greeted: false,
+        kept_for_people: 0,
+        ..limits
+    };
+    let admission = Admission::new("mcp.sock", limits);
     let door = Arc::new(Door {
         backend,
-        hello_time,
         limits: RateLimits::default(),
     });
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -73,10 +65,14 @@ pub(super) async fn serve_within<B: McpBackend>(
         };
         match accepted {
             Ok((stream, _address)) => {
-                let place = Arc::clone(&places).try_acquire_owned().ok();
+                // A peer of another user is looked at, and refused, when it enters.
+                let process = stream.peer_cred().ok().and_then(|peer| peer.pid());
+                let place = admission.enter(process);
                 let door = Arc::clone(&door);
                 let stop = stop.child_token();
                 connections.spawn(async move { door.enter(stream, place, stop).await });
+                // Those who came before say their first word before the next one is taken in.
+                tokio::task::yield_now().await;
             }
             Err(error) => {
                 tracing::warn!(%error, "mcp.sock: cannot accept");
@@ -93,7 +89,6 @@ pub(super) async fn serve_within<B: McpBackend>(
 /// What all connections share.
 struct Door<B> {
     backend: Arc<B>,
-    hello_time: Duration,
     limits: RateLimits,
 }
 
@@ -102,7 +97,7 @@ impl<B: McpBackend> Door<B> {
     async fn enter(
         &self,
         stream: UnixStream,
-        place: Option<OwnedSemaphorePermit>,
+        place: Result<Place, Fault>,
         stop: CancellationToken,
     ) {
         let same_user = stream
@@ -114,27 +109,30 @@ impl<B: McpBackend> Door<B> {
             refuse(write, refused("this socket serves its own user only")).await;
             return;
         }
-        if place.is_none() {
-            let fault = Fault::new(
-                FaultCode::Busy,
-                format!("{MAX_CONNECTIONS} connections are open already"),
-                None,
-            );
-            refuse(write, fault).await;
-            return;
+        match place {
+            Ok(place) => self.serve_one(read, write, place, stop).await,
+            Err(fault) => refuse(write, fault).await,
         }
-        self.serve_one(read, write, stop).await;
     }
 
     /// Hello, then MCP until the peer closes or `stop`, this connection's own, is cancelled.
-    async fn serve_one<R, W>(&self, mut read: R, write: W, stop: CancellationToken)
-    where
+    async fn serve_one<R, W>(
+        &self,
+        mut read: R,
+        write: W,
+        mut place: Place,
+        stop: CancellationToken,
+    ) where
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
     {
+        let ended = place.ended().clone();
         let greeted = tokio::select! {
+            // One that has just spoken is not one that says nothing.
+            biased;
             () = stop.cancelled() => return,
-            greeted = timeout(self.hello_time, self.greet(&mut read)) => greeted,
+            greeted = timeout(place.hello_time(), self.greet(&mut read)) => greeted,
+            () = ended.cancelled() => return,
         };
         let (hello, rest) = match greeted {
             Ok(Ok(Some(greeted))) => greeted,
@@ -144,10 +142,15 @@ impl<B: McpBackend> Door<B> {
                 return;
             }
             Err(_elapsed) => {
+                place.timed_out();
                 refuse(write, refused("no hello came in time")).await;
                 return;
             }
         };
+        if let Err(fault) = place.greeted(false) {
+            refuse(write, fault).await;
+            return;
+        }
 
         // Cancelled with `stop`, and by the end of input.
         let gone = stop.child_token();

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
+    super::admission::Limits,
     backend::{McpBackend, TaskStep, TaskText},
     hello::BridgeHello,
     socket,
@@ -188,11 +189,15 @@ impl Server {
             taken_back: taken_back_sender,
         });
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(socket::serve_within(
+        let limits = Limits {
+            hello: hello_time,
+            ..Limits::sharing(1_024)
+        };
+        let serving = tokio::spawn(socket::serve(
             listener,
             Arc::clone(&engine),
+            limits,
             stop.clone(),
-            hello_time,
         ));
         Self {
             engine,
