@@ -396,10 +396,7 @@ async fn serve(
     let checking = (engine.clone(), tokens.clone());
     let is_token: crate::server::IsToken =
         Arc::new(move |session, token: &str| checking.1.check(&checking.0, session, token));
-    let agents = Arc::new(Agents {
-        api: api.clone(),
-        is_token: is_token.clone(),
-    });
+    let agents = Arc::new(Agents::new(api.clone(), is_token.clone()));
     let mcp_listener = UnixListener::from_std(lock.bind(&paths.mcp_socket())?)?;
     tasks.spawn(mcp::socket::serve(
         mcp_listener,

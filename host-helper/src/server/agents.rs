@@ -9,7 +9,7 @@ use claustre_domain::{
     task::Task,
 };
 use claustre_protocol::{
-    ids::{AskId, SessionId, SubtaskId, TaskId},
+    ids::{AskId, EventId, SessionId, SubtaskId, TaskId},
     model::AskKind,
     rpc::{Fault, FaultCode},
     status::LogLevel,
@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::{
     api::Api,
     mcp::backend::{McpBackend, TaskStep, TaskText},
+    quota::{self, Quotas},
 };
 
 /// The engine as agents see it.
@@ -28,9 +29,19 @@ pub struct Agents {
     pub api: Arc<Api>,
     /// Is this the session's token?
     pub is_token: super::IsToken,
+    quotas: Quotas,
 }
 
 impl Agents {
+    /// Agents that show these tokens.
+    pub fn new(api: Arc<Api>, is_token: super::IsToken) -> Self {
+        Self {
+            api,
+            is_token,
+            quotas: Quotas::default(),
+        }
+    }
+
     async fn session(&self, id: SessionId) -> Result<Session, Fault> {
         self.api
             .engine
@@ -60,8 +71,28 @@ impl Agents {
         })
     }
 
-    async fn submit(&self, command: Command) -> Result<(), Fault> {
-        self.api.engine.submit(command, "agent").await.map(|_| ())
+    /// Submits what a call wants done; a call that comes again changes nothing.
+    async fn submit(&self, call: Option<Uuid>, command: Command) -> Result<(), Fault> {
+        self.api
+            .engine
+            .submit_all(vec![command], "agent", call.map(EventId::new))
+            .await
+            .map(|_| ())
+    }
+
+    /// Counts a text that is about to be written down for a session.
+    async fn count(&self, session: SessionId, text: usize) -> Result<(), Fault> {
+        let now = self.api.engine.host.now();
+        if !self.quotas.knows(session, now) {
+            let since = quota::start_of_day(now);
+            let bytes = self
+                .api
+                .engine
+                .read(move |reader| reader.bytes_by(session, "agent", since))
+                .await?;
+            self.quotas.know(session, now, bytes);
+        }
+        self.quotas.take(session, now, text)
     }
 }
 
@@ -81,31 +112,40 @@ impl McpBackend for Agents {
     async fn report_state(
         &self,
         session: SessionId,
+        call: Option<Uuid>,
         state: AgentState,
         message: String,
     ) -> Result<(), Fault> {
-        self.submit(Command::Session(SessionCommand::ReportState {
+        self.count(session, message.len()).await?;
+        let command = Command::Session(SessionCommand::ReportState {
             session,
             state,
             message,
-        }))
-        .await
+        });
+        self.submit(call, command).await
     }
 
-    async fn task_done(&self, session: SessionId, summary: String) -> Result<(), Fault> {
+    /// Not counted: it is what the session is for, and ends it.
+    async fn task_done(
+        &self,
+        session: SessionId,
+        call: Option<Uuid>,
+        summary: String,
+    ) -> Result<(), Fault> {
         let task = self.task(session).await?.id;
-        self.submit(Command::Task(TaskCommand::ReportFinished {
+        let command = Command::Task(TaskCommand::ReportFinished {
             task,
             session,
             summary,
-        }))
-        .await
+        });
+        self.submit(call, command).await
     }
 
     /// Kept in the timeline: the transcript counts exactly, an agent only guesses.
     async fn usage(
         &self,
         session: SessionId,
+        call: Option<Uuid>,
         input_tokens: u64,
         output_tokens: u64,
         cost: Option<f64>,
@@ -113,6 +153,7 @@ impl McpBackend for Agents {
         let cost = cost.map(|cost| format!(", ${cost:.4}")).unwrap_or_default();
         self.note(
             session,
+            call,
             "usage",
             LogLevel::Info,
             format!("the agent counts {input_tokens} tokens in, {output_tokens} out{cost}"),
@@ -120,8 +161,14 @@ impl McpBackend for Agents {
         .await
     }
 
-    async fn log(&self, session: SessionId, level: LogLevel, message: String) -> Result<(), Fault> {
-        self.note(session, "log", level, message).await
+    async fn log(
+        &self,
+        session: SessionId,
+        call: Option<Uuid>,
+        level: LogLevel,
+        message: String,
+    ) -> Result<(), Fault> {
+        self.note(session, call, "log", level, message).await
     }
 
     async fn own_task(&self, session: SessionId) -> Result<TaskText, Fault> {
@@ -143,14 +190,19 @@ impl McpBackend for Agents {
         })
     }
 
-    async fn subtask_done(&self, session: SessionId, step: SubtaskId) -> Result<(), Fault> {
+    async fn subtask_done(
+        &self,
+        session: SessionId,
+        call: Option<Uuid>,
+        step: SubtaskId,
+    ) -> Result<(), Fault> {
         let task = self.task(session).await?.id;
-        self.submit(Command::Task(TaskCommand::CompleteSubtask {
+        let command = Command::Task(TaskCommand::CompleteSubtask {
             task,
             subtask: step,
             done: true,
-        }))
-        .await
+        });
+        self.submit(call, command).await
     }
 
     async fn subtask_add(
@@ -165,12 +217,14 @@ impl McpBackend for Agents {
         if known.steps().into_iter().any(|(step, _)| step == subtask) {
             return Ok(());
         }
-        self.submit(Command::Task(TaskCommand::AddSubtask {
+        self.count(session, title.len()).await?;
+        let command = Command::Task(TaskCommand::AddSubtask {
             task,
             subtask,
             title,
-        }))
-        .await
+        });
+        // Its own id says whether it is there: no report id, so that one that was refused can be tried again.
+        self.submit(None, command).await
     }
 
     async fn ask(
@@ -196,6 +250,9 @@ impl McpBackend for Agents {
             Some((outcome, text)) => return answer(outcome, text),
         }
         if known.is_none_or(|known| known.id != ask) {
+            let options_size: usize = options.iter().map(String::len).sum();
+            self.count(session, question.len() + 2 * options_size)
+                .await?;
             let title = crate::text::one_line(&question, 200);
             let mut detail = question;
             if !options.is_empty() {
@@ -205,7 +262,7 @@ impl McpBackend for Agents {
                 detail.push_str("\n• ");
                 detail.push_str(option);
             }
-            self.submit(Command::Session(SessionCommand::ReportAsk {
+            let command = Command::Session(SessionCommand::ReportAsk {
                 session,
                 ask,
                 kind: AskKind::Question,
@@ -214,8 +271,8 @@ impl McpBackend for Agents {
                 options,
                 answerable: true,
                 since: engine.host.now(),
-            }))
-            .await?;
+            });
+            self.submit(None, command).await?;
         }
         let mut open = OpenQuestion {
             api: self.api.clone(),
@@ -288,8 +345,11 @@ impl McpBackend for Agents {
         {
             return Ok(task);
         }
+        let steps_size: usize = steps.iter().map(|step| step.len() + 60).sum();
+        self.count(session, title.len() + description.len() + steps_size)
+            .await?;
         let defaults = &self.api.defaults;
-        self.submit(Command::Task(TaskCommand::Create(Box::new(CreateTask {
+        let command = Command::Task(TaskCommand::Create(Box::new(CreateTask {
             description,
             // A person decides whether it is done at all.
             draft: true,
@@ -304,8 +364,8 @@ impl McpBackend for Agents {
                 })
                 .collect(),
             ..CreateTask::new(task, project, title)
-        }))))
-        .await?;
+        })));
+        self.submit(None, command).await?;
         Ok(task)
     }
 }
@@ -319,19 +379,21 @@ impl Agents {
     async fn note(
         &self,
         session: SessionId,
+        call: Option<Uuid>,
         source: &str,
         level: LogLevel,
         text: String,
     ) -> Result<(), Fault> {
         let task = self.session(session).await?.task.value();
-        self.submit(Command::Task(TaskCommand::Note {
+        self.count(session, text.len()).await?;
+        let command = Command::Task(TaskCommand::Note {
             task,
             session: Some(session),
             source: source.into(),
             level,
             text,
-        }))
-        .await
+        });
+        self.submit(call, command).await
     }
 }
 

@@ -5,6 +5,7 @@ pub mod agents;
 pub mod api;
 pub mod dashboard;
 pub mod mcp;
+mod quota;
 pub mod socket;
 
 /// Whether a text is the secret token of a session; a fault where the store cannot say.

@@ -99,6 +99,29 @@ impl Reader {
         read().map_err(doing)
     }
 
+    /// Bytes of what this actor has had stored about a session since then.
+    ///
+    /// # Errors
+    /// SQLite refuses.
+    pub fn bytes_by(
+        &self,
+        session: SessionId,
+        actor: &str,
+        since: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.connection
+            .prepare_cached(
+                "SELECT coalesce(sum(length(payload)), 0) FROM events
+                 WHERE session = ?1 AND wall_ms >= ?2 AND actor = ?3",
+            )
+            .and_then(|mut statement| {
+                let wanted = params![session.uuid().to_string(), since.millis(), actor];
+                statement.query_one(wanted, |row| row.get::<_, i64>(0))
+            })
+            .map(|bytes| bytes.unsigned_abs())
+            .map_err(StoreError::doing("counting what a session has written"))
+    }
+
     /// The events after a position, oldest first, each with its own position.
     ///
     /// # Errors

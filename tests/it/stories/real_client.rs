@@ -51,6 +51,11 @@ fn model(gate: &Gate) -> Value {
             {"match": "Go on", "steps": [
                 {"text": "I go on.", "tool_use": done("The notes are written.")},
                 {"text": "They are written."}]},
+            {"match": "Report what you do", "steps": [
+                {"text": "I begin.", "tool_use": bash("true"), "delay": 3.0},
+                {"tool_use": status("looking around")},
+                {"tool_use": done("There was nothing to do.")},
+                {"text": "That is all."}]},
             {"match": "Think about it", "steps": [{"text": "Hm, that takes a while.", "delay": 600.0}]}]})
 }
 
@@ -108,8 +113,48 @@ fn a_dialog_of_the_real_client_is_said_and_waited_for() {
     });
 }
 
+#[test]
+fn a_client_that_searches_for_tools_is_still_offered_ours_with_every_request() {
+    let story = "tools in every request";
+    with_real_client_and_model(story, |machine, _, model| {
+        // What the client does by itself with the vendor's own service.
+        machine.env.set("ENABLE_TOOL_SEARCH", "true");
+        let shop = machine.project("shop");
+        machine.env.prepare_real_client(&shop, KEY);
+        let task = machine.launched("shop", "Report what you do");
+        machine.wait_task(&task, "in_review");
+        let offered: Vec<Vec<String>> = model
+            .main_requests()
+            .iter()
+            .map(|request| {
+                let tools = request["tools"].as_array().into_iter().flatten();
+                tools.map(text).collect()
+            })
+            .collect();
+        let has = |tools: &[String], name: &str| tools.iter().any(|tool| tool == name);
+        assert!(
+            offered.iter().any(|tools| has(tools, "ToolSearch")),
+            "the client does not search for tools: {offered:?}"
+        );
+        // Its first request does not wait for any server.
+        for tools in offered.iter().skip(1) {
+            for tool in ["claustre_status", "claustre_task_done", "claustre_ask"] {
+                assert!(has(tools, &format!("mcp__claustre__{tool}")), "{offered:?}");
+            }
+        }
+    });
+}
+
 /// Tells a story on a machine with the dashboard set up, the real client and the script as its model.
 fn with_real_client(story: &str, tell: impl FnOnce(&Machine, &Gate) + Send) {
+    with_real_client_and_model(story, |machine, gate, _| tell(machine, gate));
+}
+
+/// The same for a story that looks at what the model was sent.
+fn with_real_client_and_model(
+    story: &str,
+    tell: impl FnOnce(&Machine, &Gate, &AnthropicServer) + Send,
+) {
     let (program, network) = match client() {
         Ok(client) => client,
         Err(reason) => return skip(story, &reason),
@@ -133,7 +178,7 @@ fn with_real_client(story: &str, tell: impl FnOnce(&Machine, &Gate) + Send) {
         ] {
             machine.env.set(name, "1");
         }
-        tell(&machine, &gate);
+        tell(&machine, &gate, &server);
     });
 }
 

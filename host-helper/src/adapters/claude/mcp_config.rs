@@ -45,7 +45,11 @@ pub fn build(claustre: &Path, variables: &[&str]) -> Result<Value, McpPathError>
         .iter()
         .map(|name| ((*name).to_owned(), json!(format!("${{{name}}}"))))
         .collect();
-    Ok(json!({"mcpServers": {SERVER: {"command": command, "args": ["mcp"], "env": env}}}))
+    // Where the client has the model search for tools, these are still offered with every request: an agent that must search for
+    // the tool that reports does not report.
+    Ok(
+        json!({"mcpServers": {SERVER: {"command": command, "args": ["mcp"], "env": env, "alwaysLoad": true}}}),
+    )
 }
 
 /// The file of a worktree that connects a `claude` typed there by hand.
@@ -95,7 +99,8 @@ mod tests {
         let config =
             build(Path::new("/opt/a b/claustre"), &["CLAUSTRE_SESSION_ID"]).expect("config");
         let wanted = json!({"mcpServers": {"claustre": {
-            "command": "/opt/a b/claustre", "args": ["mcp"], "env": {"CLAUSTRE_SESSION_ID": "${CLAUSTRE_SESSION_ID}"}}}});
+            "command": "/opt/a b/claustre", "args": ["mcp"], "env": {"CLAUSTRE_SESSION_ID": "${CLAUSTRE_SESSION_ID}"},
+            "alwaysLoad": true}}});
         assert_eq!(config, wanted);
         assert!(build(Path::new("claustre"), &[]).is_err());
         assert!(build(Path::new("/a/${HOME}/claustre"), &[]).is_err());

@@ -1,5 +1,5 @@
 //! Messages between the client and a server that may go away and come back: the handshake is repeated with each new one, and a
-//! call that was under way is made again where making it twice does no harm.
+//! call that was under way is made again. The server knows such a call by its id and does what it wants done only once.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -10,17 +10,25 @@ use std::{
     time::Duration,
 };
 
+use claustre_protocol::rpc::{Fault, FaultCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cli::error::CliError;
 
-/// Calls that would leave two of something when they are made twice.
-const ONLY_ONCE: [&str; 3] = ["claustre_log", "claustre_subtask", "claustre_task_create"];
 /// How often a call is made again before the client is told that it failed.
 const TRIES: u32 = 4;
 /// Pause before the next try with a daemon that was ending.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Pauses before the next try with a daemon that has no room: about six seconds in all.
+const BUSY_PAUSES: [Duration; 6] = [
+    PAUSE,
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+    Duration::from_millis(1_600),
+    Duration::from_millis(3_000),
+];
 
 enum News {
     /// A line of the client, without its end.
@@ -37,20 +45,13 @@ enum News {
 struct Peek {
     id: Option<Value>,
     method: Option<String>,
-    params: PeekParams,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct PeekParams {
-    name: Option<String>,
+    error: Option<Value>,
 }
 
 /// A request that has no answer yet.
 struct OpenCall {
     id: Value,
     line: Vec<u8>,
-    repeatable: bool,
     tries: u32,
 }
 
@@ -68,6 +69,10 @@ struct Bridge<Out, Connect> {
     /// This server is asked once more; its answer is not for the client, and the lines wait for it.
     greeting_again: bool,
     waiting: Vec<Vec<u8>>,
+    /// Why this server does not take us in.
+    refusal: Option<Fault>,
+    /// How often servers had no room for us, one after the other.
+    busy: usize,
     open: Vec<OpenCall>,
     client_ended: bool,
 }
@@ -94,6 +99,8 @@ where
         greeted: false,
         greeting_again: false,
         waiting: Vec::new(),
+        refusal: None,
+        busy: 0,
         open: Vec::new(),
         client_ended: false,
     };
@@ -158,11 +165,14 @@ where
                 News::Server(number, line) if number == self.number => self.server_said(&line)?,
                 News::ServerEnded(number) if number == self.number => {
                     self.server = None;
-                    // One that never took us in does not want us: that is for the client to see.
-                    if self.client_ended || !self.greeted {
+                    if self.client_ended {
                         return Ok(());
                     }
                     self.server_lost()?;
+                    // One that does not want us from the start: the client has read why.
+                    if !self.greeted && self.handshake.is_some() && self.open.is_empty() {
+                        return Ok(());
+                    }
                 }
                 News::Server(..) | News::ServerEnded(..) => {}
             }
@@ -194,14 +204,9 @@ where
                 if method == "initialize" {
                     self.handshake = Some((id.clone(), line.clone()));
                 }
-                let once = peek
-                    .params
-                    .name
-                    .is_some_and(|name| ONLY_ONCE.contains(&name.as_str()));
                 self.open.push(OpenCall {
                     id,
                     line: line.clone(),
-                    repeatable: !once,
                     tries: 1,
                 });
             }
@@ -222,51 +227,87 @@ where
 
     fn server_said(&mut self, line: &[u8]) -> Result<(), CliError> {
         let peek: Peek = serde_json::from_slice(line).unwrap_or_default();
-        if peek.method.is_none()
-            && let Some(id) = &peek.id
-        {
-            let handshake = self.handshake.as_ref().map(|(id, _)| id);
-            if handshake == Some(id) {
-                self.greeted = true;
-                if self.greeting_again {
-                    self.greeting_again = false;
-                    let lines = std::mem::take(&mut self.waiting);
-                    for line in self.initialized.clone().into_iter().chain(lines) {
-                        self.tell_server(&line);
-                    }
+        if peek.method.is_none() {
+            match &peek.id {
+                // It does not take us in, and ends the connection next: whoever waits is answered then, under its own id.
+                None if peek.error.is_some() => {
+                    self.refusal = peek
+                        .error
+                        .and_then(|error| serde_json::from_value(error).ok());
                     return Ok(());
                 }
+                None => {}
+                Some(id) => {
+                    let is_greeting = self.handshake.as_ref().is_some_and(|(own, _)| own == id);
+                    let is_waited_for = self.open.iter().any(|call| call.id == *id);
+                    self.open.retain(|call| call.id != *id);
+                    if is_greeting {
+                        self.greeted = true;
+                        self.busy = 0;
+                        if std::mem::take(&mut self.greeting_again) {
+                            let lines = std::mem::take(&mut self.waiting);
+                            for line in self.initialized.clone().into_iter().chain(lines) {
+                                self.tell_server(&line);
+                            }
+                            if !is_waited_for {
+                                return Ok(());
+                            }
+                        }
+                    }
+                }
             }
-            self.open.retain(|call| call.id != *id);
         }
         self.tell_client(line)
     }
 
     /// A server went away: what it had been asked is asked again, or answered with an error.
     fn server_lost(&mut self) -> Result<(), CliError> {
-        // One that ends before it has greeted us was ending when we came, or does not want us. It was asked nothing.
-        let greeted = !std::mem::take(&mut self.greeting_again);
         self.waiting.clear();
+        self.greeting_again = false;
+        let refusal = self.refusal.take();
+        let is_busy = refusal
+            .as_ref()
+            .is_some_and(|fault| fault.code == FaultCode::Busy.number());
+        if is_busy {
+            let pause = BUSY_PAUSES.get(self.busy).copied();
+            self.busy = self.busy.saturating_add(1);
+            if let Some(pause) = pause {
+                if self.open.is_empty() {
+                    // Nobody waits: the next message finds a daemon.
+                    return Ok(());
+                }
+                thread::sleep(pause);
+                return self.begin_again();
+            }
+            self.busy = 0;
+        }
+        if let Some(fault) = refusal {
+            let hint = fault.hint().map(|hint| format!("; {hint}"));
+            let why = format!(
+                "the daemon does not take this session in: {}{}",
+                fault.message,
+                hint.unwrap_or_default()
+            );
+            return self.give_up(&why);
+        }
         let (again, over): (Vec<_>, Vec<_>) = std::mem::take(&mut self.open)
             .into_iter()
-            .partition(|call| (call.repeatable || !greeted) && call.tries < TRIES);
+            .partition(|call| call.tries < TRIES);
         self.open = again;
-        let why = if greeted {
-            "the daemon was restarted while this ran; look with claustre_task whether it took effect"
-        } else {
-            "the daemon does not take this session in; it may have been closed"
-        };
         for call in over {
-            self.fail(&call.id, why)?;
+            self.fail(
+                &call.id,
+                "the daemon was restarted while this ran, more than once; look with claustre_task whether it took effect",
+            )?;
         }
         if self.open.is_empty() {
-            // Nobody waits: the next message finds a daemon.
             return Ok(());
         }
+        let is_first = self.open.iter().all(|call| call.tries == 1);
         for call in &mut self.open {
             call.tries = call.tries.saturating_add(1);
         }
-        if !greeted {
+        if !is_first {
             thread::sleep(PAUSE);
         }
         self.begin_again()
@@ -277,8 +318,15 @@ where
         if let Err(error) = self.reach() {
             return self.give_up(&error.message);
         }
-        let calls = self.open.iter().map(|call| call.line.clone()).collect();
-        match self.handshake.clone() {
+        let handshake = self.handshake.clone();
+        let own = handshake.as_ref().map(|(id, _)| id);
+        let calls: Vec<_> = self
+            .open
+            .iter()
+            .filter(|call| Some(&call.id) != own)
+            .map(|call| call.line.clone())
+            .collect();
+        match handshake {
             Some((_, handshake)) => {
                 self.greeting_again = true;
                 self.waiting = calls;
@@ -373,32 +421,24 @@ mod tests {
         assert_eq!(line(&mut answers)["result"], "first");
         assert_eq!(line(&mut asked)["method"], "notifications/initialized");
 
-        // It goes in the middle of two calls.
+        // It goes in the middle of two calls: both are made again, with the same ids.
         say(&call(1, "claustre_status"));
         say(&call(2, "claustre_log"));
         assert_eq!(line(&mut asked)["id"], 1);
         assert_eq!(line(&mut asked)["id"], 2);
         drop((asked, server));
-        let failed = line(&mut answers);
-        assert_eq!(
-            (&failed["id"], failed["error"].is_object()),
-            (&json!(2), true)
-        );
 
         let (mut asked, server) = accept();
         assert_eq!(line(&mut asked)["method"], "initialize");
         say(&call(3, "claustre_task"));
         answer(&server, 0, "second");
         assert_eq!(line(&mut asked)["method"], "notifications/initialized");
-        let again = [
-            line(&mut asked)["id"].clone(),
-            line(&mut asked)["id"].clone(),
-        ];
-        assert_eq!(again, [json!(1), json!(3)]);
-        answer(&server, 3, "three");
-        answer(&server, 1, "one");
-        assert_eq!(line(&mut answers)["result"], "three");
-        assert_eq!(line(&mut answers)["result"], "one");
+        let again = [1, 2, 3].map(|_| line(&mut asked)["id"].clone());
+        assert_eq!(again, [json!(1), json!(2), json!(3)]);
+        for (id, result) in [(3, "three"), (1, "one"), (2, "two")] {
+            answer(&server, id, result);
+            assert_eq!(line(&mut answers)["result"], result);
+        }
 
         // Nobody waits when it goes again: the next call finds a new one.
         drop((asked, server));
@@ -417,5 +457,81 @@ mod tests {
         assert_eq!(rest, "", "the client's end is handed on");
         drop((asked, server));
         assert!(bridge.join().unwrap());
+    }
+
+    /// A bridge to a listener, the client's side of it, and the lines that the client reads.
+    fn bridged() -> (
+        tempfile::TempDir,
+        UnixListener,
+        UnixStream,
+        BufReader<UnixStream>,
+        thread::JoinHandle<bool>,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("mcp");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let (client, ours) = UnixStream::pair().unwrap();
+        let bridge = thread::spawn(move || {
+            let input = ours.try_clone().unwrap();
+            run(input, ours, || Ok(UnixStream::connect(&socket).unwrap())).is_ok()
+        });
+        let answers = BufReader::new(client.try_clone().unwrap());
+        (folder, listener, client, answers, bridge)
+    }
+
+    /// Takes the next connection and refuses it, as a socket without room does.
+    fn refuse(listener: &UnixListener, code: FaultCode, message: &str) {
+        let (mut stream, _) = listener.accept().unwrap();
+        let fault = Fault::new(code, message, Some("do this".into()));
+        let answer = claustre_protocol::rpc::Answer::fault(None, fault);
+        writeln!(stream, "{}", serde_json::to_string(&answer).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_server_without_room_is_tried_again_and_the_client_reads_nothing_of_it() {
+        let (_folder, listener, client, mut answers, bridge) = bridged();
+        writeln!(
+            &client,
+            r#"{{"jsonrpc":"2.0","id":0,"method":"initialize"}}"#
+        )
+        .unwrap();
+        for _ in 0..3 {
+            refuse(&listener, FaultCode::Busy, "no room");
+        }
+        let (stream, _) = listener.accept().unwrap();
+        let mut asked = BufReader::new(stream.try_clone().unwrap());
+        assert_eq!(line(&mut asked)["method"], "initialize");
+        writeln!(&stream, r#"{{"jsonrpc":"2.0","id":0,"result":"welcome"}}"#).unwrap();
+        assert_eq!(line(&mut answers)["result"], "welcome");
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut rest = String::new();
+        asked.read_line(&mut rest).unwrap();
+        assert_eq!(rest, "", "the handshake was made once");
+        drop((asked, stream));
+        assert!(bridge.join().unwrap());
+    }
+
+    #[test]
+    fn a_refusal_is_read_under_the_id_of_the_call_that_waits() {
+        let (_folder, listener, client, mut answers, bridge) = bridged();
+        writeln!(
+            &client,
+            r#"{{"jsonrpc":"2.0","id":"first","method":"initialize"}}"#
+        )
+        .unwrap();
+        // The first connection may be refused before the client has spoken.
+        thread::spawn(move || {
+            loop {
+                refuse(&listener, FaultCode::Refused, "not its token");
+            }
+        });
+        let answer = line(&mut answers);
+        assert_eq!(answer["id"], "first");
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(
+            message.contains("not its token") && message.contains("do this"),
+            "{message}"
+        );
+        assert!(bridge.join().unwrap(), "and the bridge ends");
     }
 }

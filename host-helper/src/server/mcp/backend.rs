@@ -13,7 +13,8 @@ use uuid::Uuid;
 /// The engine as the MCP server sees it. Every text that arrives here is bounded and free of control characters.
 ///
 /// A [`Fault`] is shown to the agent, message and hint, as the error of the tool it called.
-/// `call` is the same when a bridge that lost its daemon makes a call again: what the call makes is made once, under that id.
+/// `call` is the same when a bridge that lost its daemon makes a call again: what the call does is done once, and what it makes is
+/// made under that id.
 /// Implementations may write the methods as `async fn`.
 pub trait McpBackend: Send + Sync + 'static {
     /// Whether the token is that of this living session. `None`: refused, for whatever reason.
@@ -27,6 +28,7 @@ pub trait McpBackend: Send + Sync + 'static {
     fn report_state(
         &self,
         session: SessionId,
+        call: Option<Uuid>,
         state: AgentState,
         message: String,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
@@ -35,6 +37,7 @@ pub trait McpBackend: Send + Sync + 'static {
     fn task_done(
         &self,
         session: SessionId,
+        call: Option<Uuid>,
         summary: String,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 
@@ -42,6 +45,7 @@ pub trait McpBackend: Send + Sync + 'static {
     fn usage(
         &self,
         session: SessionId,
+        call: Option<Uuid>,
         input_tokens: u64,
         output_tokens: u64,
         cost: Option<f64>,
@@ -51,6 +55,7 @@ pub trait McpBackend: Send + Sync + 'static {
     fn log(
         &self,
         session: SessionId,
+        call: Option<Uuid>,
         level: LogLevel,
         message: String,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
@@ -62,6 +67,7 @@ pub trait McpBackend: Send + Sync + 'static {
     fn subtask_done(
         &self,
         session: SessionId,
+        call: Option<Uuid>,
         step: SubtaskId,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 

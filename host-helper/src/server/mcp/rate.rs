@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
 };
 
 use claustre_protocol::ids::SessionId;
@@ -12,6 +13,8 @@ use tokio::time::Instant;
 const PER_SECOND: f64 = 20.0;
 /// Calls at once after a pause.
 const BURST: f64 = 50.0;
+/// Calls that may wait for their turn; a further one is refused.
+const WAITING: f64 = 100.0;
 
 /// The buckets of the sessions that are connected now.
 #[derive(Default)]
@@ -53,17 +56,19 @@ impl Bucket {
         }
     }
 
-    /// Whether one more call may pass now; it is counted if so.
-    pub fn take(&self, now: Instant) -> bool {
+    /// How long one more call has to wait for its turn, which is counted; none: too many wait already.
+    pub fn take(&self, now: Instant) -> Option<Duration> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let passed = now.saturating_duration_since(state.at).as_secs_f64();
         state.tokens = passed.mul_add(PER_SECOND, state.tokens).min(BURST);
         state.at = now;
-        if state.tokens < 1.0 {
-            return false;
+        if state.tokens < 1.0 - WAITING {
+            return None;
         }
         state.tokens -= 1.0;
-        true
+        Some(Duration::from_secs_f64(
+            (-state.tokens).max(0.0) / PER_SECOND,
+        ))
     }
 }
 
@@ -74,14 +79,18 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn a_burst_passes_then_twenty_a_second() {
+    fn a_burst_passes_then_twenty_a_second_and_too_many_are_refused() {
         let start = Instant::now();
         let bucket = Bucket::full(start);
-        let passed = (0..80).filter(|_| bucket.take(start)).count();
-        assert_eq!(passed, 50);
+        let waits: Vec<_> = (0..200).map_while(|_| bucket.take(start)).collect();
+        assert_eq!(waits.len(), 150);
+        assert_eq!(waits.iter().filter(|wait| wait.is_zero()).count(), 50);
+        assert_eq!(waits[50], Duration::from_millis(50));
+        assert_eq!(waits[149], Duration::from_secs(5));
         let later = start + Duration::from_secs(1);
-        let passed = (0..80).filter(|_| bucket.take(later)).count();
-        assert_eq!(passed, 20);
+        let waits: Vec<_> = (0..80).map_while(|_| bucket.take(later)).collect();
+        assert_eq!(waits.len(), 20);
+        assert_eq!(waits[0], Duration::from_millis(4_050));
     }
 
     #[test]

@@ -82,12 +82,13 @@ impl McpBackend for Engine {
     async fn report_state(
         &self,
         _: SessionId,
+        _: Option<Uuid>,
         state: AgentState,
         message: String,
     ) -> Result<(), Fault> {
         self.note(format!("state {} {message}", state.word()))
     }
-    async fn task_done(&self, _: SessionId, summary: String) -> Result<(), Fault> {
+    async fn task_done(&self, _: SessionId, _: Option<Uuid>, summary: String) -> Result<(), Fault> {
         if summary.is_empty() {
             return Err(Fault::new(
                 FaultCode::Refused,
@@ -100,13 +101,20 @@ impl McpBackend for Engine {
     async fn usage(
         &self,
         _: SessionId,
+        _: Option<Uuid>,
         input: u64,
         output: u64,
         cost: Option<f64>,
     ) -> Result<(), Fault> {
         self.note(format!("usage {input} {output} {cost:?}"))
     }
-    async fn log(&self, _: SessionId, level: LogLevel, message: String) -> Result<(), Fault> {
+    async fn log(
+        &self,
+        _: SessionId,
+        _: Option<Uuid>,
+        level: LogLevel,
+        message: String,
+    ) -> Result<(), Fault> {
         self.note(format!("log {} {message}", level.word()))
     }
     async fn own_task(&self, _: SessionId) -> Result<TaskText, Fault> {
@@ -122,7 +130,12 @@ impl McpBackend for Engine {
             documents: Vec::new(),
         })
     }
-    async fn subtask_done(&self, _: SessionId, step: SubtaskId) -> Result<(), Fault> {
+    async fn subtask_done(
+        &self,
+        _: SessionId,
+        _: Option<Uuid>,
+        step: SubtaskId,
+    ) -> Result<(), Fault> {
         self.note(format!("step done {step}"))
     }
     async fn subtask_add(&self, _: SessionId, _: Option<Uuid>, title: String) -> Result<(), Fault> {
@@ -690,18 +703,31 @@ async fn a_question_is_taken_back_when_nobody_waits_for_it() {
 }
 
 #[tokio::test]
-async fn too_many_calls_are_slowed_down() {
+async fn too_many_calls_wait_for_their_turn_and_far_too_many_are_refused() {
     let server = Server::start();
     let mut client = server.client().await;
-    let mut refused = 0;
-    for _ in 0..200 {
-        let (failed, text) = client.tool("claustre_task", json!({})).await;
-        if failed {
-            assert!(text.contains("slow down"), "{text}");
-            refused += 1;
-        }
+    for _ in 0..60 {
+        client.works("claustre_task", json!({})).await;
     }
-    assert!(refused > 0);
+    // All at once: each is answered under its own id, those for which there is no room at once.
+    let params = json!({"name": "claustre_task", "arguments": {}});
+    let ids: Vec<u64> = {
+        let mut ids = Vec::new();
+        for _ in 0..200 {
+            ids.push(client.start("tools/call", params.clone()).await);
+        }
+        ids
+    };
+    let refused = loop {
+        let answer = client.next().await.unwrap();
+        assert!(ids.contains(&answer["id"].as_u64().unwrap()), "{answer}");
+        if answer["result"]["isError"] == true {
+            break answer;
+        }
+    };
+    let text = refused["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("slow down"), "{text}");
+    drop(client);
     server.end().await;
 }
 

@@ -183,13 +183,13 @@ impl<B: McpBackend> Tools<B> {
         request: &str,
         cancelled: &CancellationToken,
     ) -> Result<String, String> {
-        self.slow_down()?;
+        self.take_turn(cancelled).await?;
         let call = self.calls.id(request);
         match tool {
-            ToolName::Status => self.status(arguments::read(given)?).await,
-            ToolName::TaskDone => self.task_done(arguments::read(given)?).await,
-            ToolName::Usage => self.usage(arguments::read(given)?).await,
-            ToolName::Log => self.log(arguments::read(given)?).await,
+            ToolName::Status => self.status(arguments::read(given)?, call).await,
+            ToolName::TaskDone => self.task_done(arguments::read(given)?, call).await,
+            ToolName::Usage => self.usage(arguments::read(given)?, call).await,
+            ToolName::Log => self.log(arguments::read(given)?, call).await,
             ToolName::Task => {
                 let arguments::OwnTask {} = arguments::read(given)?;
                 self.backend
@@ -209,53 +209,71 @@ impl<B: McpBackend> Tools<B> {
     /// # Errors
     /// What the agent should read.
     pub async fn own_task(&self) -> Result<String, String> {
-        self.slow_down()?;
+        self.take_turn(&CancellationToken::new()).await?;
         let task = self.backend.own_task(self.session).await.map_err(told)?;
         Ok(task_text(&task))
     }
 
-    fn slow_down(&self) -> Result<(), String> {
-        if self.rate.take(Instant::now()) {
+    /// Waits until the session may call again.
+    async fn take_turn(&self, cancelled: &CancellationToken) -> Result<(), String> {
+        let wait = self.rate.take(Instant::now()).ok_or(
+            "too many calls: slow down, at most 20 a second are taken\nhint: wait a few seconds; report only what changed",
+        )?;
+        if wait.is_zero() {
             return Ok(());
         }
-        Err("too many calls: slow down, at most 20 a second are taken\nhint: wait a few seconds; report only what changed".to_owned())
+        let turn = async {
+            tokio::time::sleep(wait).await;
+            Ok(String::new())
+        };
+        self.until_gone(cancelled, turn).await.map(drop)
     }
 
-    async fn status(&self, given: arguments::Status) -> Result<String, String> {
+    async fn status(&self, given: arguments::Status, call: Option<Uuid>) -> Result<String, String> {
         arguments::own_session(given.session_id.as_deref(), self.session)?;
         let message = arguments::message(&given.message);
         self.backend
-            .report_state(self.session, given.state.into(), message)
+            .report_state(self.session, call, given.state.into(), message)
             .await
             .map(|()| "reported".to_owned())
             .map_err(told)
     }
 
-    async fn task_done(&self, given: arguments::TaskDone) -> Result<String, String> {
+    async fn task_done(
+        &self,
+        given: arguments::TaskDone,
+        call: Option<Uuid>,
+    ) -> Result<String, String> {
         arguments::own_session(given.session_id.as_deref(), self.session)?;
         let summary = arguments::message(&given.summary);
         self.backend
-            .task_done(self.session, summary)
+            .task_done(self.session, call, summary)
             .await
             .map(|()| "recorded: the task is finished".to_owned())
             .map_err(told)
     }
 
-    async fn usage(&self, given: arguments::Usage) -> Result<String, String> {
+    async fn usage(&self, given: arguments::Usage, call: Option<Uuid>) -> Result<String, String> {
         arguments::own_session(given.session_id.as_deref(), self.session)?;
         let cost = arguments::cost(given.cost)?;
         self.backend
-            .usage(self.session, given.input_tokens, given.output_tokens, cost)
+            .usage(
+                self.session,
+                call,
+                given.input_tokens,
+                given.output_tokens,
+                cost,
+            )
             .await
             .map(|()| "recorded".to_owned())
             .map_err(told)
     }
 
-    async fn log(&self, given: arguments::Log) -> Result<String, String> {
+    async fn log(&self, given: arguments::Log, call: Option<Uuid>) -> Result<String, String> {
         arguments::own_session(given.session_id.as_deref(), self.session)?;
         let message = arguments::required(&given.message, arguments::MAX_MESSAGE, "message")?;
         self.backend
-            .log(self.session, given.level.into(), message)
+            .log(self.session, call, given.level.into(), message)
             .await
             .map(|()| "recorded".to_owned())
             .map_err(told)
@@ -284,7 +302,7 @@ impl<B: McpBackend> Tools<B> {
                 let task = self.backend.own_task(self.session).await.map_err(told)?;
                 let step = find_step(&task.steps, &step)?;
                 self.backend
-                    .subtask_done(self.session, step.id)
+                    .subtask_done(self.session, call, step.id)
                     .await
                     .map(|()| format!("done: {}", step.title))
                     .map_err(told)
