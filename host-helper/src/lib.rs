@@ -14,6 +14,7 @@ pub mod fast;
 pub mod ids;
 pub mod launcher;
 pub mod lenient_json;
+pub mod limited;
 pub mod paths;
 pub mod plugin_wasm;
 pub mod ports;

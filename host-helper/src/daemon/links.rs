@@ -45,6 +45,8 @@ pub struct Dashboards {
     pub capacity: u32,
     /// Puts dashboards in front.
     pub showing: Arc<Showing>,
+    /// Held while panes get their tabs.
+    pub adopting: tokio::sync::Mutex<()>,
 }
 
 /// How long a change of telemetry alone waits for an event to go with.
@@ -253,6 +255,7 @@ impl Dashboards {
 
     /// Gives panes in the background their tabs.
     async fn adopt(&self, key: LinkKey) {
+        let _one_at_a_time = self.adopting.lock().await;
         let found = self
             .engine
             .read(|reader| {

@@ -62,6 +62,7 @@ use crate::{
         reports::{self, Input},
         writer,
     },
+    limited::Limited,
     paths::Paths,
     ports::{Agent, Host, Launchers, Multiplexer, Waits, Workspace},
     server::{
@@ -350,6 +351,7 @@ async fn serve(
         workspace,
         multiplexer: multiplexer.clone(),
         launchers,
+        on_panes: Limited::new("panes", 4, 12),
         paths: paths.clone(),
         defaults: Defaults {
             mode: config.defaults.mode,
@@ -388,6 +390,7 @@ async fn serve(
         multiplexer,
         capacity,
         showing,
+        adopting: Default::default(),
     });
     let drawing = dashboards.clone();
     let drawing_stop = stop.clone();

@@ -7,3 +7,4 @@ mod idle;
 mod protocol;
 mod single;
 mod upkeep;
+mod zellij_hangs;

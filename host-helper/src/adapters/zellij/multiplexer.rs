@@ -20,10 +20,17 @@ use super::{
     link::{LinkError, LinkHandle, LinkKey, Links},
     listed::ListedPane,
 };
+use crate::limited::{Limited, LimitedError};
 
 /// The session that is made where Zellij does not run.
 pub const BACKGROUND_SESSION: &str = "claustre";
 
+/// So many calls of the program run at once, and so many more wait.
+const CALLS_AT_ONCE: usize = 4;
+/// See [`CALLS_AT_ONCE`].
+const CALLS_WAITING: usize = 64;
+/// How long a call may take with its waiting: three tries of five seconds, and one of another's.
+const CALL_LIMIT: Duration = Duration::from_secs(20);
 /// How long the plugin of a new session may take to call.
 const PLUGIN_WAIT: Duration = Duration::from_secs(10);
 /// How long a new tab may take to be listed.
@@ -58,6 +65,9 @@ pub enum MultiplexerError {
         /// The terminal pane.
         pane: u32,
     },
+    /// Zellij is so slow that too much waits for it; this was not tried.
+    #[error("calling zellij: {0}")]
+    Busy(LimitedError),
     /// Our own layout is broken.
     #[error("making the layout of a tab: {0}")]
     Layout(String),
@@ -140,6 +150,7 @@ pub struct ZellijMultiplexer {
     setup_journal: PathBuf,
     /// Held while a server is started: two at once for one name both start, and the clients of one are counted by the other.
     starting: Arc<tokio::sync::Mutex<()>>,
+    calls: Arc<Limited>,
 }
 
 impl ZellijMultiplexer {
@@ -150,6 +161,7 @@ impl ZellijMultiplexer {
             links,
             setup_journal,
             starting: Arc::default(),
+            calls: Arc::new(Limited::new("zellij", CALLS_AT_ONCE, CALLS_WAITING)),
         }
     }
 
@@ -162,17 +174,20 @@ impl ZellijMultiplexer {
         })
     }
 
-    /// One call of the program, off the async threads.
+    /// One call of the program, on a thread of its own kind: neither the runtime's nor one that waits for this call.
     async fn call<Value: Send + 'static>(
         &self,
         call: impl FnOnce(&Zellij) -> Result<Value, ZellijError> + Send + 'static,
     ) -> Result<Value, MultiplexerError> {
         let zellij = self.zellij.clone();
-        match tokio::task::spawn_blocking(move || call(&zellij)).await {
+        match self.calls.call(CALL_LIMIT, move || call(&zellij)).await {
             Ok(result) => Ok(result?),
-            Err(_) => Err(MultiplexerError::Unknown(
-                "calling zellij: the call was broken off",
+            Err(LimitedError::Unknown) => Err(MultiplexerError::Unknown(
+                "calling zellij: it did not come back in time",
             )),
+            Err(error @ (LimitedError::Busy | LimitedError::NoTurn)) => {
+                Err(MultiplexerError::Busy(error))
+            }
         }
     }
 

@@ -151,7 +151,12 @@ fn place(pane: &PaneFacts) -> PanePlace {
 fn port_error(error: MultiplexerError) -> PortError {
     let message = error.to_string();
     match error {
-        MultiplexerError::Zellij(_) | MultiplexerError::Link(_) => PortError::passing(message),
+        MultiplexerError::Zellij(_) | MultiplexerError::Link(_) | MultiplexerError::Busy(_) => {
+            PortError {
+                hint: Some("claustre doctor says whether Zellij answers".into()),
+                ..PortError::passing(message)
+            }
+        }
         MultiplexerError::NoPane { .. } => PortError::lasting(
             message,
             Some("its pane was closed; resume the session with R (claustre session resume)".into()),

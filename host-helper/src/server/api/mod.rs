@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     engine::Engine,
+    limited::Limited,
     paths::Paths,
     ports::{Launchers, Multiplexer, Workspace},
 };
@@ -60,6 +61,8 @@ pub struct Api {
     pub multiplexer: Arc<dyn Multiplexer>,
     /// Launchers.
     pub launchers: Arc<dyn Launchers>,
+    /// What people ask of panes: a Zellij that hangs must not hold up what needs none.
+    pub on_panes: Limited,
     /// Where everything lies.
     pub paths: Paths,
     /// What a task gets that does not say otherwise.

@@ -1,6 +1,6 @@
 //! Requests about sessions.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use claustre_domain::{
     command::{Command, SessionCommand},
@@ -27,6 +27,8 @@ use crate::{
 const LONGEST_MESSAGE: usize = 1_000_000;
 /// Longest diff that is given, in characters: a line of an answer has its limit, and a reader too.
 const LONGEST_DIFF: usize = 2_000_000;
+/// How long reading or focusing a pane may take, with waiting for its turn.
+const PANE_LIMIT: Duration = Duration::from_secs(8);
 
 impl Api {
     pub(super) async fn session_list(&self, list: SessionList) -> Result<Vec<Session>, Fault> {
@@ -217,9 +219,16 @@ impl Api {
             )
         })?;
         let multiplexer = self.multiplexer.clone();
-        tokio::task::spawn_blocking(move || act(multiplexer.as_ref(), &pane))
+        self.on_panes
+            .call(PANE_LIMIT, move || act(multiplexer.as_ref(), &pane))
             .await
-            .map_err(|error| Fault::new(FaultCode::Internal, format!("{doing}: {error}"), None))?
+            .map_err(|error| {
+                Fault::new(
+                    FaultCode::Busy,
+                    format!("{doing}: Zellij is busy, {error}"),
+                    Some("try again in a moment; claustre doctor looks at Zellij".into()),
+                )
+            })?
             .map_err(port_fault)
     }
 
