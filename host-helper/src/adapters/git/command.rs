@@ -1,6 +1,8 @@
 //! The one way git is called.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +11,9 @@ use crate::adapters::process::{Finished, Invocation};
 
 /// Time limit of a call that only reads the repository.
 const READ_LIMIT: Duration = Duration::from_secs(60);
+
+/// Files that one configuration includes before it is not believed any more.
+const MOST_INCLUDED: usize = 50;
 
 /// Variables that would point git somewhere else or make it run something.
 const REMOVED: &[&str] = &[
@@ -52,12 +57,14 @@ const REMOVED: &[&str] = &[
 pub struct Git {
     program: PathBuf,
     env: Vec<(OsString, OsString)>,
+    allowed: Vec<guard::Setting>,
 }
 
 /// One call under construction. Every call is guarded; see `guard`.
 pub(super) struct Call<'a> {
     git: &'a Git,
     cwd: &'a Path,
+    also: Vec<PathBuf>,
     args: Vec<OsString>,
     env: Vec<(&'static str, OsString)>,
     stdin: Vec<u8>,
@@ -76,6 +83,7 @@ impl Git {
         Self {
             program: "git".into(),
             env: Vec::new(),
+            allowed: Vec::new(),
         }
     }
 
@@ -106,6 +114,7 @@ impl Git {
         Call {
             git: self,
             cwd,
+            also: Vec::new(),
             args: vec![subcommand.into()],
             env: Vec::new(),
             stdin: Vec::new(),
@@ -140,11 +149,43 @@ impl Git {
         invocation
     }
 
-    /// What has to be overridden in the repository of `cwd`, and whether missing objects may not
-    /// be fetched there.
-    fn overrides(&self, cwd: &Path) -> Result<(Vec<guard::Setting>, bool), GitError> {
+    /// Settings of a repository that the user allowed in just these words, such as `filter.git-crypt.clean`.
+    #[must_use]
+    pub fn allowing(mut self, settings: Vec<(String, String)>) -> Self {
+        self.allowed = settings;
+        self
+    }
+
+    /// The names of the repository's own filters that are not run in this directory.
+    pub(super) fn emptied_filters(&self, cwd: &Path) -> Result<Vec<String>, GitError> {
+        Ok(guard::emptied_filters(
+            &self.settings_of(cwd)?,
+            &self.allowed,
+        ))
+    }
+
+    /// What has to be overridden where git works in these directories, and whether missing objects
+    /// may not be fetched there.
+    fn overrides(
+        &self,
+        cwd: &Path,
+        also: &[PathBuf],
+    ) -> Result<(Vec<guard::Setting>, bool), GitError> {
+        let mut found = self.settings_of(cwd)?;
+        for directory in also {
+            found.extend(self.settings_of(directory)?);
+        }
+        Ok((
+            guard::overrides(&found, &self.allowed),
+            guard::names_fetch_program(&found),
+        ))
+    }
+
+    /// The settings in force in a directory that must be looked at, those of included files among
+    /// them whether or not they are in force.
+    fn settings_of(&self, cwd: &Path) -> Result<Vec<guard::Found>, GitError> {
         let finished = self
-            .invocation(cwd, &guard::overrides(&[]))
+            .invocation(cwd, &guard::overrides(&[], &[]))
             .args([
                 "config",
                 "--show-scope",
@@ -155,14 +196,106 @@ impl Git {
             .run()?;
         match finished.status.code() {
             Some(0) if finished.stdout_cut => Err(GitError::Tampered(cwd.to_owned())),
-            Some(0) => match guard::parse(&finished.stdout) {
-                Some(found) => Ok((guard::overrides(&found), guard::names_fetch_program(&found))),
-                None => Err(GitError::Tampered(cwd.to_owned())),
-            },
+            Some(0) => {
+                let tampered = || GitError::Tampered(cwd.to_owned());
+                let mut found = guard::parse(&finished.stdout).ok_or_else(tampered)?;
+                if found
+                    .iter()
+                    .any(|setting| setting.is_include() && !setting.is_the_users())
+                {
+                    found.extend(self.included(cwd)?);
+                }
+                let refused = guard::refused(&found, &self.allowed);
+                if refused.is_empty() {
+                    return Ok(found);
+                }
+                let mut keys: Vec<String> = refused
+                    .iter()
+                    .map(|setting| crate::text::one_line(&setting.key, 80))
+                    .collect();
+                keys.dedup();
+                Err(GitError::NamesProgram {
+                    path: cwd.to_owned(),
+                    keys,
+                })
+            }
             // Nothing matches.
-            Some(1) => Ok((guard::overrides(&[]), false)),
+            Some(1) => Ok(Vec::new()),
             _ => Err(finished.into_error().into()),
         }
+    }
+
+    /// What stands in the files that the repository's configuration includes, under any condition.
+    fn included(&self, cwd: &Path) -> Result<Vec<guard::Found>, GitError> {
+        let mut found = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut left = self.include_paths(cwd, None)?;
+        while let Some(file) = left.pop() {
+            // One that is not there includes nothing.
+            if !seen.insert(file.clone()) || file.symlink_metadata().is_err() {
+                continue;
+            }
+            if seen.len() > MOST_INCLUDED || !file.is_file() {
+                return Err(GitError::Tampered(cwd.to_owned()));
+            }
+            let finished = self
+                .invocation(cwd, &guard::overrides(&[], &[]))
+                .args(["config", "--show-scope", "-z", "--file"])
+                .arg(&file)
+                .args(["--get-regexp", guard::LOOKED_AT])
+                .run()?;
+            match finished.status.code() {
+                Some(0) if !finished.stdout_cut => {
+                    let settings = guard::parse(&finished.stdout)
+                        .ok_or_else(|| GitError::Tampered(cwd.to_owned()))?;
+                    found.extend(settings.into_iter().map(|setting| guard::Found {
+                        scope: guard::INCLUDED.to_owned(),
+                        ..setting
+                    }));
+                    left.extend(self.include_paths(cwd, Some(&file))?);
+                }
+                Some(1) => {}
+                _ => return Err(GitError::Tampered(cwd.to_owned())),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The files that are included by the repository's configuration, or by this file.
+    fn include_paths(&self, cwd: &Path, file: Option<&Path>) -> Result<Vec<PathBuf>, GitError> {
+        let mut invocation = self.invocation(cwd, &guard::overrides(&[], &[])).args([
+            "config",
+            "--show-scope",
+            "--show-origin",
+            "-z",
+        ]);
+        if let Some(file) = file {
+            invocation = invocation.arg("--file").arg(file);
+        }
+        let finished = invocation
+            .args(["--type=path", "--get-regexp", guard::INCLUDES])
+            .run()?;
+        match finished.status.code() {
+            Some(0) if !finished.stdout_cut => {}
+            Some(1) => return Ok(Vec::new()),
+            _ => return Err(GitError::Tampered(cwd.to_owned())),
+        }
+        let mut fields = finished.stdout.split(|byte| *byte == 0);
+        let mut paths = Vec::new();
+        while let (Some(scope), Some(origin), Some(entry)) =
+            (fields.next(), fields.next(), fields.next())
+        {
+            if scope == b"global" || scope == b"system" {
+                continue;
+            }
+            let value = entry.splitn(2, |byte| *byte == b'\n').nth(1);
+            let value = Path::new(OsStr::from_bytes(value.unwrap_or_default()));
+            let origin = origin.strip_prefix(b"file:").unwrap_or(origin);
+            let origin = cwd.join(OsStr::from_bytes(origin));
+            // Relative to the file that names it.
+            paths.push(origin.parent().unwrap_or(cwd).join(value));
+        }
+        Ok(paths)
     }
 }
 
@@ -183,6 +316,13 @@ impl Call<'_> {
         self
     }
 
+    /// More directories that git will work in, besides the one it is started in: their
+    /// configurations are overridden too.
+    pub(super) fn also(mut self, directories: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.also.extend(directories);
+        self
+    }
+
     pub(super) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
         self
@@ -195,7 +335,7 @@ impl Call<'_> {
 
     /// Runs it; a failing exit code is left to the caller.
     pub(super) fn finish(self) -> Result<Finished, GitError> {
-        let (settings, no_lazy_fetch) = self.git.overrides(self.cwd)?;
+        let (settings, no_lazy_fetch) = self.git.overrides(self.cwd, &self.also)?;
         let mut invocation = self
             .git
             .invocation(self.cwd, &settings)

@@ -112,6 +112,18 @@ pub enum GitError {
     /// The repository's configuration cannot be made harmless, so git is not run.
     #[error("the git configuration of {} has entries that cannot be overridden", .0.display())]
     Tampered(PathBuf),
+    /// The configuration names programs where they cannot be overridden for sure, so git is not run.
+    #[error(
+        "the git configuration of {} has a program run that is not yours: {}",
+        .path.display(),
+        keys.join(", ")
+    )]
+    NamesProgram {
+        /// The directory whose configuration it is.
+        path: PathBuf,
+        /// The keys, safe to print.
+        keys: Vec<String>,
+    },
     /// Reading or writing a file failed.
     #[error("{doing} {}: {source}", .path.display())]
     File {
@@ -221,6 +233,9 @@ impl GitError {
             Self::ChangedMeanwhile(_) => "stop what still writes there and try again".into(),
             Self::Tampered(_) => {
                 "look at `git config --list --show-origin` there for filters you did not set".into()
+            }
+            Self::NamesProgram { .. } => {
+                "look at `git config --list --show-origin --show-scope` there and remove what you did not set".into()
             }
             Self::NoSnapshot(_) => "`claustre worktree list` shows what is kept".into(),
             Self::Process(error) => {

@@ -3,6 +3,11 @@
 //! Worktrees share `.git/config`, and an agent can write it. Whatever git would start on its word
 //! is overridden through `GIT_CONFIG_COUNT`, which ranks above every file and, unlike `-c`, can
 //! name any key. What the user set up globally or the system has is the user's own and is kept.
+//!
+//! Keys are found in the very directories that git will work in, because a repository, a linked
+//! worktree and a repository inside it each have a configuration of their own. A program that is
+//! named where another directory or a condition could bring it to life later, in an included file
+//! or in a worktree's configuration, cannot be overridden for sure: then git is not run.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +15,9 @@ use std::collections::BTreeMap;
 pub(super) type Setting = (String, String);
 
 /// The keys looked at before each call that touches files or a remote.
-pub(super) const LOOKED_AT: &str = r"^(filter\..*|remote\..*\.(uploadpack|vcs)|credential(\..*)?\.helper|core\.sshcommand|lfs\..*)$";
+pub(super) const LOOKED_AT: &str = r"^(filter\..*|remote\..*\.(uploadpack|vcs)|credential(\..*)?\.helper|core\.sshcommand|lfs\..*|hook\..*|include\.path|includeif\..*\.path)$";
+/// The keys that lead to another file.
+pub(super) const INCLUDES: &str = r"^(include\.path|includeif\..*\.path)$";
 
 /// Overrides that every call gets.
 const ALWAYS: &[(&str, &str)] = &[
@@ -20,6 +27,7 @@ const ALWAYS: &[(&str, &str)] = &[
     ("core.editor", "true"),
     ("core.pager", "cat"),
     ("diff.external", ""),
+    ("diff.submodule", "short"),
     ("protocol.ext.allow", "never"),
     ("safe.bareRepository", "explicit"),
     ("gc.auto", "0"),
@@ -36,6 +44,7 @@ const ALWAYS: &[(&str, &str)] = &[
 ];
 
 /// One line of `git config --show-scope`.
+#[derive(Clone)]
 pub(super) struct Found {
     pub(super) scope: String,
     pub(super) key: String,
@@ -44,8 +53,28 @@ pub(super) struct Found {
 
 impl Found {
     /// Whether the user or the system administrator wrote it, out of a repository's reach.
-    fn is_the_users(&self) -> bool {
+    pub(super) fn is_the_users(&self) -> bool {
         matches!(self.scope.as_str(), "global" | "system")
+    }
+
+    /// Whether it leads to another file.
+    pub(super) fn is_include(&self) -> bool {
+        self.key == "include.path"
+            || (self.key.starts_with("includeif.") && self.key.ends_with(".path"))
+    }
+
+    /// Whether git starts a program on its word, under a name that only the configuration knows.
+    pub(super) fn names_program(&self) -> bool {
+        let ends = |ends: &[&str]| ends.iter().any(|end| self.key.ends_with(end));
+        let starts = |start: &str| self.key.starts_with(start);
+        !self.value.is_empty()
+            && ((starts("filter.") && ends(&[".clean", ".smudge", ".process"]))
+                || (starts("remote.") && ends(&[".uploadpack", ".receivepack", ".vcs"]))
+                || (starts("credential.") && ends(&[".helper"]))
+                || (starts("hook.") && ends(&[".command"]))
+                || starts("lfs.customtransfer.")
+                || starts("lfs.extension.")
+                || self.key == "lfs.standalonetransferagent")
     }
 }
 
@@ -67,14 +96,56 @@ pub(super) fn parse(answer: &[u8]) -> Option<Vec<Found>> {
     Some(found)
 }
 
+/// What names a program where it cannot be overridden for sure: hooks of the configuration (git 2.54), which nothing switches
+/// off, and the configuration of a worktree. What the user has in just these words, or allowed, is left out.
+pub(super) fn refused<'a>(found: &'a [Found], allowed: &[Setting]) -> Vec<&'a Found> {
+    found
+        .iter()
+        .filter(|setting| {
+            !setting.is_the_users()
+                && setting.names_program()
+                && (setting.scope == "worktree"
+                    || setting.scope == INCLUDED
+                    || setting.key.starts_with("hook."))
+                && !is_known(setting, found, allowed)
+        })
+        .collect()
+}
+
+/// The scope of what stands in a file that a repository's configuration includes, whether or not it does so here.
+pub(super) const INCLUDED: &str = "included";
+
+/// Whether the user has the same in a file of their own, or allowed it in just these words.
+fn is_known(setting: &Found, found: &[Found], allowed: &[Setting]) -> bool {
+    let same = |key: &str, value: &str| setting.key == key && setting.value == value;
+    found
+        .iter()
+        .any(|other| other.is_the_users() && same(&other.key, &other.value))
+        || allowed.iter().any(|(key, value)| same(key, value))
+}
+
+/// The names of a repository's filters that are emptied.
+pub(super) fn emptied_filters(found: &[Found], allowed: &[Setting]) -> Vec<String> {
+    let mut names: Vec<String> = filters(found, allowed)
+        .into_iter()
+        .filter(|(_, value)| value == "false")
+        .filter_map(|(key, _)| {
+            let name = key.strip_prefix("filter.")?.strip_suffix(".required")?;
+            Some(name.to_owned())
+        })
+        .collect();
+    names.dedup();
+    names
+}
+
 /// All overrides for a repository with these settings.
-pub(super) fn overrides(found: &[Found]) -> Vec<Setting> {
+pub(super) fn overrides(found: &[Found], allowed: &[Setting]) -> Vec<Setting> {
     let mut settings: Vec<Setting> = ALWAYS
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
         .collect();
     settings.push(("core.sshCommand".into(), ssh_command(found)));
-    settings.extend(filters(found));
+    settings.extend(filters(found, allowed));
     settings.extend(credential_helpers(found));
     for setting in found.iter().filter(|setting| !setting.is_the_users()) {
         if setting.key.starts_with("remote.") && setting.key.ends_with(".vcs") {
@@ -107,7 +178,7 @@ fn ssh_command(found: &[Found]) -> String {
 
 /// Empties every filter that a repository defines or changes. LFS is kept where the user
 /// installed it and the repository does not tamper with it, with its commands spelled out.
-fn filters(found: &[Found]) -> Vec<Setting> {
+fn filters(found: &[Found], allowed: &[Setting]) -> Vec<Setting> {
     let mut by_name: BTreeMap<&str, bool> = BTreeMap::new();
     for setting in found {
         if let Some((name, _)) = setting
@@ -115,7 +186,8 @@ fn filters(found: &[Found]) -> Vec<Setting> {
             .strip_prefix("filter.")
             .and_then(|k| k.rsplit_once('.'))
         {
-            *by_name.entry(name).or_default() |= !setting.is_the_users();
+            *by_name.entry(name).or_default() |=
+                !setting.is_the_users() && !is_known(setting, found, allowed);
         }
     }
     let lfs_is_tampered_with = found.iter().any(|setting| {
@@ -183,7 +255,7 @@ mod tests {
                 value: (*value).into(),
             })
             .collect();
-        overrides(&found)
+        overrides(&found, &[])
     }
 
     fn value<'a>(settings: &'a [Setting], key: &str) -> Option<&'a str> {

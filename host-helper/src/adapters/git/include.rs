@@ -67,6 +67,7 @@ pub(super) fn submodules(git: &Git, worktree: &Path) -> Result<Option<String>, G
     let update = git
         .call(worktree, "submodule")
         .args(["update", "--init", "--recursive", "--checkout"])
+        .also(super::snapshot::inner(git, worktree, None)?)
         .limit(SUBMODULE_LIMIT);
     Ok(match update.run() {
         Ok(_) => None,

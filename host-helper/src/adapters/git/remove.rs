@@ -556,7 +556,14 @@ pub(super) fn take_away(
         }
         call = call.arg("--force");
     }
-    let finished = call.arg("--").arg(path).finish()?;
+    // Git looks through the worktree, and through each repository in it, before it removes it.
+    let inside = snapshot::inner(git, path, None)?;
+    let finished = call
+        .also(inside)
+        .also([path.to_owned()])
+        .arg("--")
+        .arg(path)
+        .finish()?;
     if finished.success() {
         return Ok(());
     }

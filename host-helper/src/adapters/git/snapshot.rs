@@ -8,8 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::repository::{self, Head, commit_of};
-use super::worktree::place;
+use super::repository::{self, Head, Repository, commit_of};
+use super::worktree::{self, place};
 use super::{Git, GitError, names, status, worktree_list};
 
 /// Where snapshots live.
@@ -132,6 +132,7 @@ pub(super) fn add_all(
         .args(options)
         .args(["--", ":/"])
         .env("GIT_INDEX_FILE", index)
+        .also(inner(git, worktree, Some(index))?)
         .limit(WRITE_LIMIT)
         .finish()?;
     if added.success() {
@@ -160,6 +161,35 @@ pub(super) fn add_all(
         });
     }
     Err(added.into_error().into())
+}
+
+/// The repositories inside a checkout that its index names, at any depth: git looks into them with a configuration of their own.
+pub(super) fn inner(
+    git: &Git,
+    checkout: &Path,
+    index: Option<&Path>,
+) -> Result<Vec<PathBuf>, GitError> {
+    use std::os::unix::ffi::OsStrExt;
+    let mut call = git.call(checkout, "ls-files").args(["--stage", "-z"]);
+    if let Some(index) = index {
+        call = call.env("GIT_INDEX_FILE", index);
+    }
+    let mut found = Vec::new();
+    for line in call.run()?.stdout.split(|byte| *byte == 0) {
+        if !line.starts_with(b"160000 ") {
+            continue;
+        }
+        let name = line
+            .splitn(2, |byte| *byte == b'\t')
+            .nth(1)
+            .unwrap_or_default();
+        let inside = checkout.join(std::ffi::OsStr::from_bytes(name));
+        if inside.join(".git").symlink_metadata().is_ok() {
+            found.extend(inner(git, &inside, None)?);
+            found.push(inside);
+        }
+    }
+    Ok(found)
 }
 
 /// Adds ignored files to the content.
@@ -420,7 +450,7 @@ pub fn restore(git: &Git, request: &RestoreWorktree) -> Result<Restored, GitErro
     let path = place(&request.worktrees_root, &request.path)?;
     let mut notes = Vec::new();
     let start = snapshot.head.as_deref().unwrap_or(&snapshot.commit);
-    let branch = match unfinished(git, root, &path, start)? {
+    let branch = match unfinished(git, &repository, &path, start)? {
         Some(branch) => branch,
         None => {
             if fs::read_dir(&path).is_ok_and(|mut all| all.next().is_some())
@@ -452,17 +482,23 @@ pub fn restore(git: &Git, request: &RestoreWorktree) -> Result<Restored, GitErro
 /// The branch of a worktree that an earlier attempt made at `path` and did not fill.
 fn unfinished(
     git: &Git,
-    root: &Path,
+    repository: &Repository,
     path: &Path,
     start: &str,
 ) -> Result<Option<String>, GitError> {
-    let listed = worktree_list::list(git, root)?;
+    let listed = worktree_list::list(git, &repository.root)?;
     let Some(entry) = listed
         .into_iter()
         .find(|entry| entry.path == path && path.exists())
     else {
         return Ok(None);
     };
+    if entry.locked.as_deref() == Some(worktree::BEING_MADE)
+        && let Some(branch) = &entry.branch
+        && !worktree::complete(git, repository, path, branch)?
+    {
+        return Ok(None);
+    }
     let status = status::status(git, path)?;
     Ok(entry
         .branch
@@ -478,12 +514,7 @@ fn add(
     path: &Path,
     notes: &mut Vec<String>,
 ) -> Result<String, GitError> {
-    let add = || {
-        git.call(root, "worktree")
-            .arg("add")
-            .arg("--quiet")
-            .limit(WRITE_LIMIT)
-    };
+    let add = || worktree::call_to_add(git, root);
     let name = snapshot
         .snapshot_ref
         .strip_prefix(PREFIX)
@@ -499,6 +530,7 @@ fn add(
         .any(|entry| entry.branch.as_ref() == Some(&wanted));
     if tip.as_deref() == Some(start) && !in_use {
         add().arg("--end-of-options").arg(path).arg(&wanted).run()?;
+        worktree::check_out(git, root, path)?;
         return Ok(wanted);
     }
     let mut branch = wanted.clone();
@@ -517,6 +549,7 @@ fn add(
         .arg(path)
         .arg(start)
         .run()?;
+    worktree::check_out(git, root, path)?;
     Ok(branch)
 }
 

@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::base::start;
+use super::command::Call;
 use super::repository::{self, Repository, canonical, commit_of};
 use super::worktree_list::{self, Listed};
 use super::{Git, GitError, exclude, include, names, remove};
@@ -14,7 +15,7 @@ const CHECKOUT_LIMIT: Duration = Duration::from_secs(600);
 /// How long a `git worktree add` of somebody else, such as our dead predecessor, may still run.
 const OTHERS_CHECKOUT: Duration = Duration::from_secs(30);
 /// What git writes as the reason of the lock while it makes a worktree.
-const BEING_MADE: &str = "initializing";
+pub(super) const BEING_MADE: &str = "initializing";
 
 /// The worktree to be made.
 #[derive(Clone, Debug)]
@@ -90,6 +91,12 @@ pub fn create(git: &Git, request: &CreateWorktree) -> Result<Worktree, GitError>
     }
     notes.extend(brought.notes);
     notes.extend(include::submodules(git, &path)?);
+    for name in git.emptied_filters(&path)? {
+        notes.push(format!(
+            "git filter {} of the repository is not run by claustre: files that need it are as they are stored",
+            crate::text::one_line(&name, 60)
+        ));
+    }
     let base_commit = base_commit(git, &repository, request, &path)?;
     let branch = request.branch.clone();
     Ok(Worktree {
@@ -261,7 +268,7 @@ fn forget(git: &Git, repository: &Repository, entry: &Listed) -> Result<(), GitE
 /// Finishes a worktree whose `git worktree add` was cut short: true, or forgets it where nothing
 /// was checked out yet: false. Git keeps it locked meanwhile, and no session was ever started in
 /// it, so all that is in it is git's own unfinished checkout.
-fn complete(
+pub(super) fn complete(
     git: &Git,
     repository: &Repository,
     path: &Path,
@@ -309,14 +316,7 @@ fn complete(
     git.call(path, "symbolic-ref")
         .args(["HEAD", &format!("refs/heads/{branch}")])
         .run()?;
-    git.call(path, "reset")
-        .args(["--hard", "--quiet"])
-        .limit(CHECKOUT_LIMIT)
-        .run()?;
-    git.call(&repository.root, "worktree")
-        .args(["unlock", "--"])
-        .arg(path)
-        .run()?;
+    check_out(git, &repository.root, path)?;
     Ok(true)
 }
 
@@ -408,15 +408,11 @@ fn add(
 ) -> Result<bool, GitError> {
     let root = &repository.root;
     let branch = &request.branch;
-    let add = || {
-        git.call(root, "worktree")
-            .arg("add")
-            .arg("--quiet")
-            .limit(CHECKOUT_LIMIT)
-    };
+    let add = || call_to_add(git, root);
     if commit_of(git, root, &format!("refs/heads/{branch}"))?.is_some() {
         notes.push(format!("branch {branch} existed and is used"));
         add().arg("--end-of-options").arg(path).arg(branch).run()?;
+        check_out(git, root, path)?;
         return Ok(false);
     }
     if let Some(remote) = repository.remotes.first() {
@@ -428,6 +424,7 @@ fn add(
                 .arg(path)
                 .arg(tracked)
                 .run()?;
+            check_out(git, root, path)?;
             return Ok(true);
         }
     }
@@ -438,7 +435,30 @@ fn add(
         .arg(path)
         .arg(start.commit)
         .run()?;
+    check_out(git, root, path)?;
     Ok(true)
+}
+
+/// Begins a `git worktree add` that checks nothing out: git would do so with the configuration of the new worktree, which can
+/// only be looked at once that is there. Until [`check_out`] it is locked, as git locks one that it is making.
+pub(super) fn call_to_add<'a>(git: &'a Git, root: &'a Path) -> Call<'a> {
+    git.call(root, "worktree")
+        .args(["add", "--quiet", "--no-checkout", "--lock", "--reason"])
+        .arg(BEING_MADE)
+        .limit(CHECKOUT_LIMIT)
+}
+
+/// Fills a new worktree with its files, guarded by what is in force there, and unlocks it.
+pub(super) fn check_out(git: &Git, root: &Path, path: &Path) -> Result<(), GitError> {
+    git.call(path, "reset")
+        .args(["--hard", "--quiet"])
+        .limit(CHECKOUT_LIMIT)
+        .run()?;
+    git.call(root, "worktree")
+        .args(["unlock", "--"])
+        .arg(path)
+        .run()?;
+    Ok(())
 }
 
 /// Where the branch left its base; its own tip if they have nothing in common.

@@ -12,6 +12,7 @@ mod attack;
 mod create;
 mod ignored;
 mod inspect;
+mod planted;
 mod removal;
 
 /// A directory with a repository `shop` (one commit on `main`), and a place for worktrees.
