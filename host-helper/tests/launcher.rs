@@ -360,7 +360,8 @@ fn a_signal_to_the_launcher_reaches_the_client_as_a_hangup() {
         rustix::process::Pid::from_raw(running.child.process_id().unwrap().try_into().unwrap())
             .unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
-    home.expect_exited(Some(4), None);
+    // However it takes that: the end of its terminal ended it.
+    home.expect_exited(None, Some(1));
     assert_eq!(home.report(), ReportBody::LauncherEnded {});
     assert!(home.file("hangup").exists());
     running.expect_end();
@@ -437,23 +438,51 @@ fn what_cannot_be_started_is_reported_with_its_reason() {
 }
 
 #[test]
-fn a_lost_conversation_is_reported_and_may_begin_anew_under_its_id() {
+fn a_client_that_was_killed_before_it_wrote_anything_begins_again_under_its_id() {
     let script = "case $1 in --resume) echo No conversation found with session ID: $2 >&2; exit 1;; esac\necho begins $2; exit 2";
     let home = home(script, "supervised", true);
     fs::write(home.paths.session(home.session).join("started"), "").unwrap();
     let mut running = home.start();
-    home.expect_started(true);
-    assert!(
-        home.expect_exited(Some(1), None)
-            .starts_with("No conversation found")
-    );
-    assert!(matches!(home.report(), ReportBody::LaunchFailed { .. }));
-    running.expect("begins the conversation anew");
-    running.press("\r");
     running.expect("begins ");
+    home.expect_started(true);
     home.expect_started(false);
     home.expect_exited(Some(2), None);
     running.expect("Enter continues");
+    running.press("q");
+    running.expect_end();
+}
+
+#[test]
+fn a_conversation_that_is_there_already_is_continued() {
+    let script = "case $1 in --session-id) echo Error: Session ID $2 is already in use. >&2; exit 1;; esac\necho goes on $2; exit 2";
+    let home = home(script, "supervised", true);
+    let mut running = home.start();
+    running.expect("goes on ");
+    home.expect_started(false);
+    home.expect_started(true);
+    home.expect_exited(Some(2), None);
+    running.expect("Enter continues");
+    running.press("q");
+    running.expect_end();
+}
+
+#[test]
+fn a_client_that_wants_neither_start_is_reported_and_asked_about() {
+    let script = "case $1 in --resume) echo No conversation found with session ID: $2 >&2;; *) echo Error: Session ID $2 is already in use. >&2;; esac; exit 1";
+    let home = home(script, "supervised", true);
+    fs::write(home.paths.session(home.session).join("started"), "").unwrap();
+    let mut running = home.start();
+    home.expect_started(true);
+    home.expect_started(false);
+    assert!(
+        home.expect_exited(Some(1), None)
+            .contains("is already in use")
+    );
+    running.expect("Enter continues");
+    running.press("\r");
+    home.expect_started(true);
+    home.expect_started(false);
+    home.expect_exited(Some(1), None);
     running.press("q");
     running.expect_end();
 }

@@ -60,7 +60,7 @@ use crate::{
         effects::Effects,
         live, marks, outbox, recount,
         reports::{self, Input},
-        writer,
+        starting, writer,
     },
     limited::Limited,
     paths::Paths,
@@ -315,6 +315,7 @@ async fn serve(
         workspace.clone(),
         stop.clone(),
     ));
+    tasks.spawn(starting::run(engine.clone(), stop.clone()));
     tasks.spawn(supervise::run(
         engine.clone(),
         launchers.clone(),

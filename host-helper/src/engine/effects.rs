@@ -107,6 +107,13 @@ impl Effects {
             (_, None) => Ran::Done(Vec::new()),
             (Effect::PrepareSession { .. }, Some(session)) => self.prepare(&session, lane),
             (Effect::OpenPane { .. }, Some(session)) => self.open_pane(pending, &session),
+            // Its worktree was never made, as after a launch that failed: first that.
+            (Effect::ResumeClient { .. }, Some(session)) if session.worktree.is_empty() => {
+                match lane {
+                    Lane::Zellij => Ran::Onward(Lane::Worktrees),
+                    lane => self.prepare(&session, lane),
+                }
+            }
             (Effect::ResumeClient { .. }, Some(session)) => self.resume(pending, &session),
             (Effect::EndClient { resume: true, .. }, Some(session)) => {
                 self.restart(pending, &session)

@@ -13,6 +13,7 @@ pub mod outbox;
 mod prompt_box;
 pub mod recount;
 pub mod reports;
+pub mod starting;
 pub mod worktrees;
 pub mod writer;
 

@@ -42,8 +42,10 @@ use crate::{adapters::process::ErrorOutput, fast::report::Reporter, paths::Paths
 
 /// A client that ended sooner never came to draw its screen: what it said last is why.
 const SOON: Duration = Duration::from_secs(10);
-/// What the client says when its conversation is not on disk.
+/// What the client says when its conversation is not on disk: it ended before it had anything to write.
 const NO_CONVERSATION: &str = "No conversation found";
+/// What it says when a conversation of that id is there already, or runs.
+const IN_USE: &str = "is already in use";
 
 /// What happens after a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +73,8 @@ struct Launcher {
     worktree: Option<std::path::PathBuf>,
     /// There is nothing on disk to continue.
     nothing_to_resume: bool,
+    /// The client was started the other way because it said that this one cannot be; once, so that the two do not take turns.
+    has_switched: bool,
     /// The last try to continue failed soon, for a reason that we do not know.
     resume_failed: bool,
 }
@@ -112,6 +116,7 @@ pub fn run(argument: Option<OsString>) -> ExitCode {
         restarts: Restarts::default(),
         worktree: None,
         nothing_to_resume: false,
+        has_switched: false,
         resume_failed: false,
         paths,
         session,
@@ -200,10 +205,33 @@ impl Launcher {
     /// Reports how the client ended and decides what comes next.
     fn after(&mut self, ended: &Ended, resumed: bool, leaves_shell: bool) -> Next {
         let soon = ended.lasted < SOON;
+        if soon && ended.code == Some(1) && ended.order.is_none() && !ended.hung_up {
+            let is_other = ended
+                .tail
+                .contains(if resumed { NO_CONVERSATION } else { IN_USE });
+            // Killed before its first answer it left nothing to continue: it begins again under its id, with its prompt. Nobody
+            // needs to hear of the start between.
+            if is_other && !std::mem::replace(&mut self.has_switched, true) {
+                say(if resumed {
+                    "there is no conversation yet; it begins again"
+                } else {
+                    "there is a conversation already; it is continued"
+                });
+                return Next::Start { resume: !resumed };
+            }
+        }
+        if !soon {
+            self.has_switched = false;
+        }
         self.resume_failed = resumed && soon && ended.code.is_some_and(|code| code != 0);
+        // However it takes the end of its terminal: that is what ended it.
+        let (code, signal) = match ended.hung_up {
+            true => (None, Some(libc::SIGHUP)),
+            false => (ended.code, ended.signal),
+        };
         self.reporter.report(&ReportBody::ClientExited {
-            code: ended.code,
-            signal: ended.signal,
+            code,
+            signal,
             tail: if soon {
                 ended.tail.clone()
             } else {
@@ -298,6 +326,7 @@ impl Launcher {
         self.pane.terminal.read_lines();
         if matches!(next, Next::Start { .. }) {
             self.nothing_to_resume = false;
+            self.has_switched = false;
         }
         next
     }

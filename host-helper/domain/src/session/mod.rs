@@ -3,6 +3,7 @@
 mod answer;
 mod decide;
 mod delivery;
+mod ending;
 mod evolve;
 mod react;
 mod report;
@@ -12,5 +13,6 @@ mod tests;
 
 pub use decide::{close, decide, end_assignment, opened};
 pub use delivery::{DO_NOT_SEND, SEND_AGAIN};
+pub use ending::Ending;
 pub use evolve::{Ask, Client, Message, MessageState, Pane, Session, SessionStanding};
 pub use react::react;

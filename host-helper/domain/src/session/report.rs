@@ -10,6 +10,7 @@ use super::{
     Session, answer,
     decide::{if_open, status_change, task_of},
     delivery,
+    ending::{self, Ending, ended},
 };
 use crate::{
     Context,
@@ -72,7 +73,15 @@ pub(super) fn decide(
             }]
         })),
         C::ReportLaunchFailed { session, why } => Ok(if_open(world, *session, |known| {
-            let mut events = ended(known, Reason::LaunchFailed, why.clone(), context.now);
+            let (status, reason) = Ending::NotStarted.word();
+            let mut events = status_change(
+                known,
+                status,
+                Some(reason),
+                Source::Process,
+                context.now,
+                why.clone(),
+            );
             if let Some(task) = task_of(world, known) {
                 // A launch that never came to a client leaves the task for a retry, a resumed one its work.
                 events.extend(move_to(&task, TaskStatus::Error, Some(why.clone())));
@@ -107,26 +116,30 @@ pub(super) fn decide(
             signal,
             tail,
         } => Ok(if_open(world, *session, |known| {
-            let (reason, detail) = match (code, signal) {
-                (Some(0), _) => (Reason::Exited, "the client exited".to_owned()),
-                (Some(143 | 129 | 130), _) | (None, Some(15 | 1 | 2)) => {
-                    (Reason::Exited, "the client was told to end".to_owned())
-                }
-                (Some(code), _) => (Reason::Crashed, format!("the client exited with {code}")),
-                (None, Some(signal)) => (
-                    Reason::Crashed,
-                    format!("the client was ended by signal {signal}"),
-                ),
-                (None, None) => (Reason::Crashed, "the client ended".to_owned()),
+            let ending = Ending::of_exit(*code, *signal);
+            let detail = match (ending, code, signal) {
+                (Ending::Left, ..) => "the client exited".to_owned(),
+                (Ending::Lost, ..) => "its terminal was closed".to_owned(),
+                (_, Some(code), _) => format!("the client exited with {code}"),
+                (_, None, Some(signal)) => format!("the client was ended by signal {signal}"),
+                (_, None, None) => "the client ended".to_owned(),
             };
             let detail = match tail.trim() {
                 "" => detail,
                 tail => format!("{detail}: {}", tail.lines().last().unwrap_or_default()),
             };
-            client_gone(world, known, reason, detail, context.now)
+            ended(world, known, ending, Source::Process, detail, context.now)
         })),
         C::ReportLost { session, why } => Ok(if_open(world, *session, |known| {
-            client_gone(world, known, Reason::Lost, why.clone(), context.now)
+            let why = why.clone();
+            ended(
+                world,
+                known,
+                Ending::Lost,
+                Source::Process,
+                why,
+                context.now,
+            )
         })),
         C::ReportIdentity {
             session,
@@ -155,6 +168,12 @@ pub(super) fn decide(
             since,
             detail,
         } => Ok(if_open(world, *session, |known| {
+            if (*status, *reason) == (ClaudeStatus::Done, Some(Reason::Exited)) {
+                return ended(world, known, Ending::Left, *source, detail.clone(), *since);
+            }
+            if ending::is_over(known, *since) {
+                return Vec::new();
+            }
             let mut events =
                 status_change(known, *status, *reason, *source, *since, detail.clone());
             if !events.is_empty() && *status == ClaudeStatus::Working {
@@ -172,6 +191,11 @@ pub(super) fn decide(
             message,
             since,
         } => Ok(if_open(world, *session, |known| {
+            if ending::is_over(known, *since) {
+                return message
+                    .map(|message| delivery::arrived(world, known, message))
+                    .unwrap_or_default();
+            }
             let mut events = answer::close_of_client(world, known, AskOutcome::Gone);
             events.extend(status_change(
                 known,
@@ -235,36 +259,6 @@ pub(super) fn task_goes_on(world: &dyn World, session: &Session) -> Vec<Event> {
     } else {
         Vec::new()
     }
-}
-
-fn ended(session: &Session, reason: Reason, detail: String, now: Timestamp) -> Vec<Event> {
-    let status = if reason == Reason::Exited {
-        ClaudeStatus::Idle
-    } else {
-        ClaudeStatus::Error
-    };
-    status_change(session, status, Some(reason), Source::Process, now, detail)
-}
-
-fn client_gone(
-    world: &dyn World,
-    session: &Session,
-    reason: Reason,
-    detail: String,
-    now: Timestamp,
-) -> Vec<Event> {
-    // What is known to have ended stays as it ended: a lost launcher adds nothing to a crashed client.
-    if session.running_client().is_none() && session.status().status == ClaudeStatus::Error {
-        return Vec::new();
-    }
-    let mut events = answer::close_all(session, AskOutcome::Gone);
-    events.extend(ended(session, reason, detail.clone(), now));
-    if let Some(task) = task_of(world, session)
-        && task.status_now() == TaskStatus::Working
-    {
-        events.extend(move_to(&task, TaskStatus::Interrupted, Some(detail)));
-    }
-    events
 }
 
 fn agent_state(

@@ -174,11 +174,12 @@ fn ended(code: Option<i32>, signal: Option<i32>, session: SessionId) -> S {
 #[test]
 fn how_the_client_ended_tells_an_exit_from_a_crash() {
     let cases = [
-        (Some(0), None, C::Idle, Reason::Exited),
-        (Some(143), None, C::Idle, Reason::Exited),
-        (Some(130), None, C::Idle, Reason::Exited),
-        (None, Some(15), C::Idle, Reason::Exited),
-        (None, Some(1), C::Idle, Reason::Exited),
+        (Some(0), None, C::Done, Reason::Exited),
+        (Some(143), None, C::Error, Reason::Crashed),
+        (Some(130), None, C::Error, Reason::Crashed),
+        (None, Some(15), C::Error, Reason::Crashed),
+        (None, Some(1), C::Error, Reason::Lost),
+        (Some(129), None, C::Error, Reason::Lost),
         (Some(1), None, C::Error, Reason::Crashed),
         (Some(137), None, C::Error, Reason::Crashed),
         (None, Some(9), C::Error, Reason::Crashed),
@@ -863,4 +864,156 @@ fn why_a_message_waits_stands_beside_the_status_until_it_changes() {
         [],
         "a status that is over"
     );
+}
+
+/// All orders of a few things.
+fn orders<T: Clone>(things: &[T]) -> Vec<Vec<T>> {
+    if things.is_empty() {
+        return vec![Vec::new()];
+    }
+    (0..things.len())
+        .flat_map(|first| {
+            let mut rest = things.to_vec();
+            let first = rest.remove(first);
+            orders(&rest).into_iter().map(move |mut order| {
+                order.insert(0, first.clone());
+                order
+            })
+        })
+        .collect()
+}
+
+#[test]
+fn one_end_has_one_word_whichever_report_comes_first() {
+    let probe = Desk::idle();
+    let (session, now) = (probe.session, probe.world.now);
+    let lost = |why: &str| S::ReportLost {
+        session,
+        why: why.into(),
+    };
+    let goodbye = S::ReportStatus {
+        session,
+        status: C::Done,
+        reason: Some(Reason::Exited),
+        source: Source::Hook,
+        since: now,
+        detail: String::new(),
+    };
+    // A hook of the last turn that lay in the spool.
+    let late = S::ReportStatus {
+        session,
+        status: C::Idle,
+        reason: None,
+        source: Source::Hook,
+        since: now,
+        detail: String::new(),
+    };
+    let late_prompt = S::ReportPromptTaken {
+        session,
+        message: None,
+        since: now,
+    };
+    let cases: [(&str, Vec<S>, C, Reason); 6] = [
+        (
+            "the user left it, then closed the pane",
+            vec![
+                goodbye.clone(),
+                ended(Some(0), None, session),
+                lost("its pane was closed"),
+                lost("its launcher is gone"),
+            ],
+            C::Done,
+            Reason::Exited,
+        ),
+        (
+            "the user left it, and it failed at its end",
+            vec![
+                goodbye,
+                ended(Some(1), None, session),
+                lost("its pane was closed"),
+            ],
+            C::Done,
+            Reason::Exited,
+        ),
+        (
+            "the client was killed",
+            vec![
+                ended(None, Some(9), session),
+                lost("its client is gone"),
+                late.clone(),
+                late_prompt.clone(),
+            ],
+            C::Error,
+            Reason::Crashed,
+        ),
+        (
+            "the launcher was killed",
+            vec![
+                lost("its launcher is gone"),
+                lost("its client is gone"),
+                late.clone(),
+            ],
+            C::Error,
+            Reason::Lost,
+        ),
+        (
+            "the Zellij server ended",
+            vec![
+                ended(Some(129), None, session),
+                ended(None, Some(1), session),
+                lost("its pane was closed"),
+                lost("its launcher is gone"),
+                late,
+            ],
+            C::Error,
+            Reason::Lost,
+        ),
+        (
+            "it could not be started",
+            vec![
+                S::ReportLaunchFailed {
+                    session,
+                    why: "no such program".into(),
+                },
+                ended(Some(1), None, session),
+                lost("its launcher is gone"),
+            ],
+            C::Error,
+            Reason::LaunchFailed,
+        ),
+    ];
+    for (name, reports, status, reason) in cases {
+        for order in orders(&reports) {
+            let mut desk = Desk::idle();
+            desk.world.now = desk.world.now.plus_millis(5_000);
+            for report in &order {
+                desk.go(report.clone());
+            }
+            assert_eq!(desk.stands(), (status, Some(reason)), "{name}: {order:?}");
+            assert_eq!(
+                desk.world.session_now(session).running_client(),
+                None,
+                "{name}"
+            );
+            assert_ne!(desk.task_status(), TaskStatus::Working, "{name}: {order:?}");
+        }
+    }
+}
+
+#[test]
+fn the_end_that_a_restart_orders_is_no_end() {
+    let mut desk = Desk::idle();
+    let session = desk.session;
+    desk.go(S::Restart { session });
+    for late in [
+        ended(Some(143), None, session),
+        ended(None, Some(9), session),
+        S::ReportLost {
+            session,
+            why: "its client is gone".into(),
+        },
+    ] {
+        assert_eq!(desk.go(late), []);
+    }
+    assert_eq!(desk.stands(), (C::Starting, None));
 }

@@ -4,6 +4,7 @@
 //! refused with Esc, or the end by `kill -9`; there the client's registry and the process decide.
 //! Pure: the caller brings the clock and the readings.
 
+use claustre_domain::session::Ending;
 use claustre_protocol::status::{ClaudeStatus, Reason, Source};
 use claustre_protocol::time::Timestamp;
 
@@ -156,11 +157,12 @@ fn from_process(inputs: &Inputs<'_>) -> Option<Fused> {
             *at,
             Some(why.clone()),
         ),
-        ProcessState::Lost { at } => process(ClaudeStatus::Error, Reason::Lost, *at, None),
-        ProcessState::Gone { at } if said_goodbye => {
+        ProcessState::Lost { at } | ProcessState::Gone { at } if said_goodbye => {
             process(ClaudeStatus::Done, Reason::Exited, *at, None)
         }
-        ProcessState::Gone { at } => process(ClaudeStatus::Error, Reason::Crashed, *at, None),
+        ProcessState::Lost { at } | ProcessState::Gone { at } => {
+            process(ClaudeStatus::Error, Reason::Lost, *at, None)
+        }
         ProcessState::Exited { code, signal, at } => {
             let detail = match (code, signal) {
                 (Some(0), None) => None,
@@ -168,15 +170,15 @@ fn from_process(inputs: &Inputs<'_>) -> Option<Fused> {
                 (Some(code), None) => Some(format!("ended with exit status {code}")),
                 (None, None) => Some("ended, nobody saw how".to_owned()),
             };
-            let asked_to_end =
-                matches!(signal, Some(1 | 2 | 15)) || matches!(code, Some(0 | 129 | 130 | 143));
-            if said_goodbye || asked_to_end {
-                process(ClaudeStatus::Done, Reason::Exited, *at, detail)
-            } else if inputs.hook.is_none() {
-                process(ClaudeStatus::Error, Reason::LaunchFailed, *at, detail)
-            } else {
-                process(ClaudeStatus::Error, Reason::Crashed, *at, detail)
-            }
+            let ending = match Ending::of_exit(*code, *signal) {
+                _ if said_goodbye => Ending::Left,
+                ending => ending,
+            };
+            let (status, reason) = match ending {
+                Ending::Crashed if inputs.hook.is_none() => Ending::NotStarted.word(),
+                ending => ending.word(),
+            };
+            process(status, reason, *at, detail)
         }
     }
 }
@@ -223,7 +225,7 @@ fn from_hook(hook: &HookState) -> Fused {
         since: hook.since,
         detail,
     };
-    if hook.phase != Phase::Ended
+    if !matches!(hook.phase, Phase::Ended | Phase::Leaving)
         && let Some(ask) = hook.pending.first()
     {
         let reason = if ask.is_question {
@@ -268,6 +270,8 @@ fn from_hook(hook: &HookState) -> Fused {
             Some(message.clone()),
         ),
         Phase::Ended => fused(ClaudeStatus::Done, Some(Reason::Exited), None),
+        // Nobody saw yet how it ended; the caller waits for whoever did.
+        Phase::Leaving => fused(ClaudeStatus::Error, Some(Reason::Lost), None),
     }
 }
 

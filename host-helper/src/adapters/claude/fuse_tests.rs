@@ -425,7 +425,7 @@ fn what_no_hook_reports() {
         &turn,
         registry(810, RegistryStatus::Busy),
         &ProcessState::Gone { at: at(4000) },
-        "error/crashed process @4000",
+        "error/lost process @4000",
     );
     let again = [&turn[..], &[(9000, prompt())]].concat();
     check(
@@ -554,14 +554,14 @@ fn how_a_session_ends() {
         &[p.clone(), end("other")],
         None,
         &exited(Some(143), None),
-        "done/exited process @50000 ended with exit status 143",
+        "error/crashed process @50000 ended with exit status 143",
     );
     check(
         "told to end, no hook",
         std::slice::from_ref(&p),
         None,
         &exited(None, Some(15)),
-        "done/exited process @50000 ended by signal 15",
+        "error/crashed process @50000 ended by signal 15",
     );
     check(
         "failed in a turn",

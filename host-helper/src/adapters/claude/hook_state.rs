@@ -44,8 +44,11 @@ pub enum Phase {
         /// The text on the user's screen.
         message: String,
     },
-    /// The conversation ended.
+    /// The user ended the conversation.
     Ended,
+    /// The client said goodbye because something outside ended it: a signal, or the end of its terminal. What that was, its launcher
+    /// and the kernel tell.
+    Leaving,
 }
 
 /// One open question to a person.
@@ -160,8 +163,12 @@ impl HookState {
             HookEvent::SessionEnded { reason } => match reason {
                 // The process goes on with a new conversation; its SessionStart follows.
                 EndReason::Clear => {}
-                EndReason::PromptInputExit | EndReason::Logout | EndReason::Other(_) => {
+                EndReason::PromptInputExit | EndReason::Logout => {
                     self.enter(Phase::Ended, at);
+                    self.close_all();
+                }
+                EndReason::Other(_) => {
+                    self.enter(Phase::Leaving, at);
                     self.close_all();
                 }
             },

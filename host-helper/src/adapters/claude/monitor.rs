@@ -207,6 +207,8 @@ impl ClaudeAgent {
             return;
         }
         plan.claude_session_id = id;
+        // The first prompt belongs to the conversation that was left. Should this one have to begin again, it begins empty.
+        plan.prompt_file = None;
         if let Err(error) = plan.save(&directory) {
             tracing::warn!(%session, %error, "the launch plan still names the earlier conversation");
         }

@@ -666,7 +666,8 @@ fn a_hook_that_still_waits_after_a_restart_asks_the_same() {
     let heard = world.hook("StopFailure", json!({}), 4_000);
     // A subagent in the background may still ask.
     assert!(!words(&heard.commands).contains(&"closed Gone".to_owned()));
-    let heard = world.hook("SessionEnd", json!({}), 5_000);
+    let left = json!({"reason": "prompt_input_exit"});
+    let heard = world.hook("SessionEnd", left, 5_000);
     assert_eq!(words(&heard.commands), ["closed Gone", "done/exited hook"]);
 }
 
@@ -883,4 +884,39 @@ fn the_worktree_gets_an_mcp_json_only_where_the_repository_has_none() {
     fs::write(order.repository.join(".mcp.json"), "{}").expect("written");
     world.agent.write_plan(&order).expect("plan");
     assert!(!is_approved() && !file.exists());
+}
+
+#[test]
+fn a_goodbye_that_something_outside_brought_about_waits_for_who_saw_what() {
+    let bye = || json!({"reason": "other"});
+    // The launcher was killed, and its end is told by the kernel: the goodbye says nothing.
+    let mut world = World::started();
+    assert_eq!(
+        words(&world.hook("SessionEnd", bye(), 3_000).commands),
+        [""; 0]
+    );
+    let due = world.agent.next_look().map(Timestamp::millis);
+    assert_eq!(due, Some(6_000), "somebody will look");
+
+    // The client was killed with a signal: its launcher saw that, before or after whoever found it gone.
+    let exited = || ReportBody::ClientExited {
+        code: Some(143),
+        signal: None,
+        tail: String::new(),
+    };
+    let mut world = World::started();
+    world.hook("SessionEnd", bye(), 3_000);
+    assert_eq!(words(&world.hear(exited(), 3_100).commands), ["ended None"]);
+    let mut world = World::started();
+    world.hear(ReportBody::LauncherEnded {}, 3_000);
+    assert_eq!(words(&world.hear(exited(), 3_100).commands), ["ended None"]);
+    assert_eq!(
+        words(&world.hook("SessionEnd", bye(), 3_200).commands),
+        [""; 0]
+    );
+    assert_eq!(
+        words(&world.hear(exited(), 3_300).commands),
+        [""; 0],
+        "once"
+    );
 }

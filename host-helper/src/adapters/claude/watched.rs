@@ -390,7 +390,13 @@ impl Watched {
 
     /// The client ended, could not be started, or its launcher is gone. False: that was known, or it is of an earlier client.
     pub fn ended(&mut self, process: ProcessState, at: Timestamp) -> bool {
-        if self.has_ended() || at < self.launched_at {
+        // Whoever saw how it ended knows more than those who only found it gone.
+        let is_seen = matches!(process, ProcessState::Exited { .. })
+            && matches!(
+                self.process,
+                ProcessState::Gone { .. } | ProcessState::Lost { .. }
+            );
+        if (self.has_ended() && !is_seen) || at < self.launched_at {
             return false;
         }
         self.process = process;
@@ -450,6 +456,11 @@ impl Watched {
             if !self.asks.is_empty() && registry.status == RegistryStatus::Busy {
                 moments.push(registry.since.plus_millis(SETTLE_MILLIS.saturating_add(1)));
             }
+        }
+        if let Some(hook) = &self.hook
+            && matches!(hook.phase, Phase::Ended | Phase::Leaving)
+        {
+            moments.push(hook.heard_at.plus_millis(LAUNCHER_REPORTS_MILLIS));
         }
         if let Some(since) = self.missing_since {
             moments.push(since.plus_millis(LAUNCHER_REPORTS_MILLIS));
@@ -511,7 +522,8 @@ impl Watched {
 
     /// The status from all readings; none where they say nothing that the log does not know better.
     fn fused(&self, now: Timestamp) -> Option<Fused> {
-        if self.has_ended() {
+        let is_leaving = |hook: &HookState| hook.phase == Phase::Leaving;
+        if self.has_ended() || self.hook.as_ref().is_some_and(is_leaving) {
             return None;
         }
         let has_pending = self
