@@ -366,6 +366,11 @@ pub trait Agent: Send {
     /// Takes a report in that arrives `now`. Reports arrive in the order in which they are to be believed; one from before the
     /// newest known came by the spool.
     fn hear(&mut self, report: &Report, now: Timestamp) -> Heard;
+    /// As [`Agent::hear`], of a hook that is connected and would take an answer now: what it asks is asked still, however old its
+    /// report is.
+    fn hear_connected(&mut self, report: &Report, now: Timestamp) -> Heard {
+        self.hear(report, now)
+    }
     /// What a report meant is in the log: one that comes again is known.
     fn stored(&mut self, session: SessionId, report: EventId);
     /// Something that was heard of a session was not stored: what the log knows stands. What must be reported for it to be true.

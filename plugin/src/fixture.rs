@@ -131,6 +131,8 @@ pub fn permission(number: u128) -> Ask {
         options: Vec::new(),
         answerable: true,
         since: ago(125),
+        answered: false,
+        cut: false,
     }
 }
 
@@ -190,6 +192,8 @@ fn sessions() -> Vec<SessionCard> {
         options: vec!["Twemoji".into(), "The system's own 👩‍💻".into()],
         answerable: true,
         since: ago(700),
+        answered: false,
+        cut: false,
     });
     list[6].reason = Some(Reason::Question);
     list[7].reason = Some(Reason::Crashed);
@@ -312,6 +316,8 @@ fn inbox() -> Vec<InboxItem> {
             title: title.into(),
             detail: detail.into(),
             since: ago(age),
+            ask_id: None,
+            only_in_tab: false,
         }
     };
     vec![

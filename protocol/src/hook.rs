@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    ids::{EventId, SessionId},
+    ids::{AskId, EventId, SessionId},
     time::Timestamp,
 };
 
@@ -37,6 +37,9 @@ pub struct Report {
     /// The terminal pane it was made in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pane_id: Option<u32>,
+    /// Whoever reports says when the answer was taken, by [`ReportBody::AnswerTaken`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub acknowledges: bool,
     /// What.
     #[serde(flatten)]
     pub body: ReportBody,
@@ -75,6 +78,11 @@ pub enum ReportBody {
     },
     /// The launcher is gone: its pane was closed or it was told to end.
     LauncherEnded {},
+    /// A hook has printed the answer to what it asked.
+    AnswerTaken {
+        /// What it asked.
+        ask: AskId,
+    },
 }
 
 /// What the daemon answers to a [`Report`].
@@ -83,4 +91,7 @@ pub enum ReportBody {
 pub struct ReportAnswer {
     /// What the hook prints on its standard output, where Claude shall read something.
     pub print: Option<String>,
+    /// What that answers: once it is printed, it is to be acknowledged by [`ReportBody::AnswerTaken`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ask: Option<AskId>,
 }

@@ -183,10 +183,16 @@ pub struct Ask {
     pub detail: String,
     /// The answers offered, for a question.
     pub options: Vec<String>,
-    /// Can it be answered from here? A dialog of the client cannot.
+    /// Can it be answered from here? A dialog of the client cannot, nor what no hook waits for any more.
     pub answerable: bool,
     /// Since when.
     pub since: Timestamp,
+    /// It was answered from here, and the client has not taken the answer yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answered: bool,
+    /// The detail is only the beginning of it; `session.show` has the whole.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
 }
 
 /// The kinds of [`Ask`].
@@ -237,6 +243,12 @@ pub struct InboxItem {
     pub detail: String,
     /// Since when.
     pub since: Timestamp,
+    /// What is asked, where something is: an answer names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask_id: Option<AskId>,
+    /// It can only be answered in its tab.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_in_tab: bool,
 }
 
 /// Kinds of attention, the most urgent first.

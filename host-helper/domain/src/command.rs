@@ -385,7 +385,15 @@ pub enum SessionCommand {
         options: Vec<String>,
         answerable: bool,
         since: Timestamp,
+        /// For what a hook asks: does it wait for the answer? None where no hook must take it.
+        attended: Option<bool>,
     },
+    /// A hook waits for the answer to what it asked.
+    ReportAskAttended { session: SessionId, ask: AskId },
+    /// No hook waits for that answer any more.
+    ReportAskUnattended { session: SessionId, ask: AskId },
+    /// The client took the answer.
+    ReportAnswerTaken { session: SessionId, ask: AskId },
     /// What it asked was answered in the client, or is gone; none = all that it asks.
     ReportAskClosed {
         session: SessionId,

@@ -106,7 +106,10 @@ fn touches(event: &Event) -> (Option<EntityRef>, Option<EntityRef>) {
         | Event::WorktreeRestored { session, .. }
         | Event::SnapshotExpired { session, .. } => one(R::Session(*session)),
         Event::SessionAsked(asked) => both(R::Ask(asked.ask), R::Session(asked.session)),
-        Event::SessionAskClosed { session, ask, .. } => both(R::Ask(*ask), R::Session(*session)),
+        Event::SessionAskAttended { session, ask }
+        | Event::SessionAskUnattended { session, ask }
+        | Event::SessionAskAnswered { session, ask, .. }
+        | Event::SessionAskClosed { session, ask, .. } => both(R::Ask(*ask), R::Session(*session)),
         Event::MessageQueued {
             message, session, ..
         }

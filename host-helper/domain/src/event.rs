@@ -151,7 +151,19 @@ pub enum Event {
     },
     /// It waits for a person's answer.
     SessionAsked(Box<SessionAsked>),
-    /// It does not wait for that answer any more.
+    /// A hook of its client waits for the answer.
+    SessionAskAttended { session: SessionId, ask: AskId },
+    /// No hook waits for the answer any more: it can only be given in the client itself.
+    SessionAskUnattended { session: SessionId, ask: AskId },
+    /// It was answered through Claustre. The client has not taken the answer yet.
+    SessionAskAnswered {
+        session: SessionId,
+        task: Option<TaskId>,
+        ask: AskId,
+        outcome: AskOutcome,
+        text: Option<String>,
+    },
+    /// It does not wait for that answer any more: it was taken, or is not wanted.
     SessionAskClosed {
         session: SessionId,
         task: Option<TaskId>,
@@ -361,6 +373,9 @@ pub struct SessionAsked {
     /// Claustre asks, not the client: whether this message arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<MessageId>,
+    /// For what a hook asks: did it wait for the answer? None where no hook must take it, and in events of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attended: Option<bool>,
 }
 
 /// The moment at which a message is typed, for whoever looks later whether it arrived.
@@ -481,6 +496,9 @@ impl Event {
             Self::SessionStatusChanged { .. } => "session_status_changed",
             Self::SessionReported { .. } => "session_reported",
             Self::SessionAsked(_) => "session_asked",
+            Self::SessionAskAttended { .. } => "session_ask_attended",
+            Self::SessionAskUnattended { .. } => "session_ask_unattended",
+            Self::SessionAskAnswered { .. } => "session_ask_answered",
             Self::SessionAskClosed { .. } => "session_ask_closed",
             Self::MessageQueued { .. } => "message_queued",
             Self::MessageTyped { .. } => "message_typed",

@@ -59,7 +59,7 @@ use crate::{
         Advanced, Engine, Order, Parts, ReaderPool, StoreHealth, Writer, boot,
         effects::Effects,
         live, marks, outbox, recount,
-        reports::{self, Input},
+        reports::{self, Input, Nudge},
         starting, writer,
     },
     limited::Limited,
@@ -241,15 +241,16 @@ async fn serve(
         .reading_aside(move || hand_in(&counted, Input::Look))
         .context("starting to read transcripts")?;
     let registry = agent.registry();
-    let for_reports = engine.clone();
+    let nudge = Nudge::new(reports.clone());
+    let for_reports = (engine.clone(), nudge.clone());
     let understanding = indispensable("reports", &broken, move || {
-        reports::run(Box::new(agent), &inputs, &for_reports);
+        reports::run(Box::new(agent), &inputs, &for_reports.1, &for_reports.0);
     })?;
     engine
         .live
         .restore(engine.read(|reader| reader.all_live()).await?);
     tasks.spawn(live::flush(engine.clone(), stop.clone()));
-    tasks.spawn(forward(engine.clone(), reports.clone(), stop.clone()));
+    tasks.spawn(forward(engine.clone(), nudge, stop.clone()));
 
     // What the log believes against what the host shows.
     let (known, commands) = {
@@ -515,7 +516,7 @@ fn hand_in(reports: &SyncSender<Input>, input: Input) {
 }
 
 /// Tells the reports' thread what was stored.
-async fn forward(engine: Engine, reports: SyncSender<Input>, stop: CancellationToken) {
+async fn forward(engine: Engine, nudge: Nudge, stop: CancellationToken) {
     let mut advanced = engine.subscribe();
     drop(engine);
     loop {
@@ -524,8 +525,8 @@ async fn forward(engine: Engine, reports: SyncSender<Input>, stop: CancellationT
             received = advanced.recv() => received,
         };
         match received {
-            Ok(advanced) => hand_in(&reports, Input::Stored(advanced.events)),
-            Err(broadcast::error::RecvError::Lagged(_)) => hand_in(&reports, Input::Lagged),
+            Ok(advanced) => nudge.stored(advanced),
+            Err(broadcast::error::RecvError::Lagged(_)) => nudge.catch_up(),
             Err(broadcast::error::RecvError::Closed) => return,
         }
     }

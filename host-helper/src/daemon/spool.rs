@@ -27,7 +27,7 @@ use super::tokens::Tokens;
 use crate::{
     engine::{
         Engine,
-        reports::{self, Input},
+        reports::{self, Arrival, Input},
     },
     fast::spool::{BEING_WRITTEN, COMPLETE, time_in_name},
     lenient_json,
@@ -79,7 +79,7 @@ impl Taker for Daemon {
         // All first, then their outcomes: they share transactions.
         let handed_in: Vec<_> = reports
             .into_iter()
-            .map(|report| reports::report(&self.inputs, report))
+            .map(|report| reports::report(&self.inputs, report, Arrival::Spooled))
             .collect();
         let mut outcomes = Vec::with_capacity(handed_in.len());
         for stored in handed_in {

@@ -76,6 +76,7 @@ fn report(number: u128, at: i64) -> Report {
         at: Timestamp::from_millis(at),
         zellij_session: None,
         pane_id: None,
+        acknowledges: false,
         body: ReportBody::Hook(json!({})),
     }
 }

@@ -3,7 +3,7 @@
 use claustre_domain::{
     command::Command,
     recovery::{Observed, recover},
-    session::Session,
+    session::{Session, recover_asks},
 };
 use claustre_protocol::rpc::Fault;
 
@@ -46,8 +46,12 @@ pub fn observe(
                 && client.is_some_and(|client| launchers.is_alive(client.pid)),
         }
     });
+    let mut commands = commands;
     let mut known = Vec::with_capacity(sessions.len());
     for session in &sessions {
+        let id = session.id;
+        let asks = engine.read_blocking(|reader| reader.open_asks(id))?;
+        commands.extend(recover_asks(&asks).into_iter().map(Command::Session));
         known.push(know(engine, session)?);
     }
     Ok((known, commands))

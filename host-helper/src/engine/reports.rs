@@ -1,17 +1,24 @@
 //! What sessions report becomes commands. One thread owns the agent adapter, takes reports in their order and hands what
 //! they mean to the writer; it waits for nobody, so that many reports share one transaction.
+//!
+//! It also knows which hooks are connected and wait for an answer: an ask is told as attended while one does, and an answer that
+//! is stored goes to it.
 
 use std::{
     collections::{BTreeMap, HashMap},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
 use claustre_domain::{
     command::{Command, SessionCommand},
     event::{AskOutcome, Event, Recorded},
-    session::Session,
+    session::{AskState, Session},
 };
 use claustre_protocol::{
     hook::{Report, ReportBody},
@@ -20,7 +27,7 @@ use claustre_protocol::{
 };
 use tokio::sync::oneshot;
 
-use super::{Engine, Order, boot, prompt_box::is_prompt_of};
+use super::{Advanced, Engine, Order, boot, prompt_box::is_prompt_of};
 use crate::ports::{Agent, Heard, KnownSession, PlanOrder, PortError};
 
 /// Something for the thread.
@@ -29,15 +36,17 @@ pub enum Input {
     Report {
         /// What.
         report: Box<Report>,
+        /// How it came.
+        arrival: Arrival,
         /// Told once it is durable.
         reply: oneshot::Sender<Result<Reported, Fault>>,
     },
     /// The client's registry changed.
     Look,
     /// Events were stored.
-    Stored(Arc<Vec<Recorded>>),
-    /// Some events were missed: look at the store for what is waited for.
-    Lagged,
+    Stored(Advanced),
+    /// Something was not told, for want of room: look in the store, and at the connections.
+    CatchUp,
     /// The log knows this session.
     Know(Box<KnownSession>),
     /// Write a launch plan.
@@ -51,26 +60,106 @@ pub enum Input {
     Stop,
 }
 
+/// How a report came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// By a connection that still stands: a hook that asks something waits at its end.
+    Connected,
+    /// From the spool: nobody waits.
+    Spooled,
+}
+
 /// What a report came to.
 #[derive(Debug)]
 pub enum Reported {
     /// It is stored.
     Stored,
-    /// It is stored, and the reporter waits: the text to print comes here once the ask is closed.
-    Waiting(oneshot::Receiver<Option<String>>),
+    /// It is stored, and the reporter waits for the answer to what it asked.
+    Waiting(WaitingHook),
 }
 
-/// Those who wait for an ask to be closed.
-type Waiting = HashMap<AskId, (SessionId, oneshot::Sender<Option<String>>)>;
+/// The connection's end of a hook that waits for an answer.
+#[derive(Debug)]
+pub struct WaitingHook {
+    /// Whose.
+    pub session: SessionId,
+    /// What it asked.
+    pub ask: AskId,
+    /// The text to print comes here once the ask is answered; nothing to print where it was answered elsewhere.
+    pub answer: oneshot::Receiver<Option<String>>,
+    /// To be kept for as long as the hook is connected.
+    pub presence: Presence,
+}
 
+/// Says that a hook is connected. Dropped, it says that the hook is gone.
+#[derive(Debug)]
+pub struct Presence {
+    alive: Option<Arc<()>>,
+    nudge: Nudge,
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.alive = None;
+        self.nudge.catch_up();
+    }
+}
+
+/// Tells the thread that there is something to look up. That is never lost, however full its queue is.
+#[derive(Debug, Clone)]
+pub struct Nudge {
+    queue: mpsc::SyncSender<Input>,
+    is_behind: Arc<AtomicBool>,
+}
+
+impl Nudge {
+    /// For the thread behind this queue.
+    pub fn new(queue: mpsc::SyncSender<Input>) -> Self {
+        Self {
+            queue,
+            is_behind: Arc::default(),
+        }
+    }
+
+    /// Hands on what was stored; where there is no room for it, the thread reads it in the store.
+    pub fn stored(&self, advanced: Advanced) {
+        if self.queue.try_send(Input::Stored(advanced)).is_err() {
+            self.catch_up();
+        }
+    }
+
+    /// Has the thread look in the store and at its connections.
+    pub fn catch_up(&self) {
+        // The mark first: where the queue is full, whatever is taken from it next finds the mark.
+        if !self.is_behind.swap(true, Ordering::SeqCst) {
+            self.queue.try_send(Input::CatchUp).ok();
+        }
+    }
+
+    fn is_behind(&self) -> bool {
+        self.is_behind.swap(false, Ordering::SeqCst)
+    }
+}
+
+/// A hook that is connected because of what it asked.
+struct Attending {
+    session: SessionId,
+    /// Takes the text to print; none once it was sent.
+    answer: Option<oneshot::Sender<Option<String>>>,
+    /// Gone with the connection.
+    alive: Weak<()>,
+}
+
+/// Events read at once when some were missed.
+const PAGE: usize = 500;
 /// How long the thread waits for the outcome of its orders before it looks again; only while some are under way.
 const LOOK_AT_OUTCOMES: Duration = Duration::from_millis(100);
 /// No look is further away than this: one that seems to be was planned before the clock was set back.
 const FURTHEST_LOOK: Duration = Duration::from_secs(6);
 
 /// Takes inputs until told to stop.
-pub fn run(agent: Box<dyn Agent>, inputs: &mpsc::Receiver<Input>, engine: &Engine) {
-    let mut reports = Reports::new(agent, engine.clone());
+pub fn run(agent: Box<dyn Agent>, inputs: &mpsc::Receiver<Input>, nudge: &Nudge, engine: &Engine) {
+    let mut reports = Reports::new(agent, nudge.clone(), engine.clone());
     loop {
         let input = match reports.next_look() {
             None => inputs.recv().ok(),
@@ -103,7 +192,7 @@ struct Flight {
     /// Nothing of one was stored: what the agent adapter believes of the session is not what the log says.
     failed: bool,
     /// Reports that came since then.
-    held: Vec<(Box<Report>, ReportReply)>,
+    held: Vec<(Box<Report>, Arrival, ReportReply)>,
 }
 
 type ReportReply = oneshot::Sender<Result<Reported, Fault>>;
@@ -112,18 +201,23 @@ type ReportReply = oneshot::Sender<Result<Reported, Fault>>;
 pub struct Reports {
     agent: Box<dyn Agent>,
     engine: Engine,
-    waiting: Waiting,
+    nudge: Nudge,
+    attending: HashMap<AskId, Attending>,
+    /// Position of the newest event it has learned of.
+    learned: i64,
     under_way: BTreeMap<SessionId, Flight>,
     told: Arc<Mutex<Vec<Told>>>,
 }
 
 impl Reports {
     /// Nothing is reported yet.
-    pub fn new(agent: Box<dyn Agent>, engine: Engine) -> Self {
+    pub fn new(agent: Box<dyn Agent>, nudge: Nudge, engine: Engine) -> Self {
         Self {
             agent,
+            learned: *engine.position().borrow(),
             engine,
-            waiting: Waiting::new(),
+            nudge,
+            attending: HashMap::new(),
             under_way: BTreeMap::new(),
             told: Arc::default(),
         }
@@ -143,13 +237,26 @@ impl Reports {
     pub fn handle(&mut self, input: Input) {
         self.take_outcomes();
         match input {
-            Input::Report { report, reply } => self.take(report, reply),
+            Input::Report {
+                report,
+                arrival,
+                reply,
+            } => self.take(report, arrival, reply),
             Input::Look => {
                 let commands = self.agent.look(self.engine.host.now());
                 self.send_each(commands, "registry");
             }
-            Input::Stored(events) => self.learn(&events),
-            Input::Lagged => self.look_again(),
+            Input::Stored(advanced) => {
+                // It may have been read in the store already.
+                if advanced.position > self.learned {
+                    for recorded in advanced.events.iter() {
+                        self.learn(recorded);
+                    }
+                    self.learned = advanced.position;
+                }
+            }
+            // The mark that came with it says so too.
+            Input::CatchUp => self.catch_up(),
             Input::Know(known) => self.agent.know(*known),
             Input::Plan { order, reply } => {
                 let written = self
@@ -162,13 +269,16 @@ impl Reports {
             }
             Input::Stop => {}
         }
+        if self.nudge.is_behind() {
+            self.catch_up();
+        }
     }
 
-    fn take(&mut self, report: Box<Report>, reply: ReportReply) {
+    fn take(&mut self, report: Box<Report>, arrival: Arrival, reply: ReportReply) {
         if let Some(flight) = self.under_way.get_mut(&report.session)
             && flight.failed
         {
-            flight.held.push((report, reply));
+            flight.held.push((report, arrival, reply));
             return;
         }
         let now = self.engine.host.now();
@@ -177,7 +287,10 @@ impl Reports {
             mut commands,
             live,
             waits_for,
-        }) = catch_unwind(AssertUnwindSafe(|| agent.hear(&report, now)))
+        }) = catch_unwind(AssertUnwindSafe(|| match arrival {
+            Arrival::Connected => agent.hear_connected(&report, now),
+            Arrival::Spooled => agent.hear(&report, now),
+        }))
         else {
             // It must not end the daemon, which would hear it again at its next start.
             self.under_way.entry(report.session).or_default().failed = true;
@@ -194,15 +307,38 @@ impl Reports {
                 counted = self.agent.usage(report.session);
             }
         }
-        if matches!(report.body, ReportBody::ClientStarted { .. }) {
-            commands.extend(pane_command(&report, &self.engine));
+        match &report.body {
+            ReportBody::ClientStarted { .. } => {
+                commands.extend(pane_command(&report, &self.engine))
+            }
+            ReportBody::Hook(_) if commands.iter().any(is_prompt) => {
+                name_delivered(&mut commands, &report, &self.engine);
+            }
+            ReportBody::AnswerTaken { ask } => {
+                commands.push(Command::Session(SessionCommand::ReportAnswerTaken {
+                    session: report.session,
+                    ask: *ask,
+                }));
+            }
+            _ => {}
         }
-        if matches!(report.body, ReportBody::Hook(_)) && commands.iter().any(is_prompt) {
-            name_delivered(&mut commands, &report, &self.engine);
-        }
+        let waits_for = waits_for.filter(|_| arrival == Arrival::Connected);
+        let attended = waits_for.map(|ask| {
+            Command::Session(SessionCommand::ReportAskAttended {
+                session: report.session,
+                ask,
+            })
+        });
         let reported = match waits_for {
             None => Reported::Stored,
-            Some(ask) => Reported::Waiting(self.wait_for(report.session, ask)),
+            Some(ask) => {
+                for command in &mut commands {
+                    if let Command::Session(SessionCommand::ReportAsk { attended, .. }) = command {
+                        *attended = Some(true);
+                    }
+                }
+                Reported::Waiting(self.attend(&report, ask))
+            }
         };
         let (session, id) = (report.session, report.id);
         // What was counted may be another session's.
@@ -211,15 +347,23 @@ impl Reports {
             .partition(|command| session_of(command) == Some(session));
         commands.extend(mine);
         self.send_each(others, "hook");
-        if commands.is_empty() {
-            self.agent.stored(session, id);
-            reply.send(Ok(reported)).ok();
+        // Straight from the writer to the connection: a hook waits. Where the writer has ended, that is seen by the reply's end.
+        let answer = move |result: Result<(), Fault>| drop(reply.send(result.map(|()| reported)));
+        // That a hook is connected is no part of its report: that may be stored since long, and come again with this connection.
+        let attended = attended.into_iter().collect::<Vec<_>>();
+        if !commands.is_empty() {
+            self.order(session, commands, "hook", Some(id), answer);
+            if !attended.is_empty() {
+                self.send_each(attended, "hook");
+            }
             return;
         }
-        self.order(session, commands, "hook", Some(id), move |result| {
-            // Straight from the writer to the connection: a hook waits. Where the writer has ended, that is seen by the reply's end.
-            drop(reply.send(result.map(|()| reported)));
-        });
+        self.agent.stored(session, id);
+        if attended.is_empty() {
+            answer(Ok(()));
+        } else {
+            self.order(session, attended, "hook", None, answer);
+        }
     }
 
     /// Hands an order of one session to the writer, and remembers that it is under way.
@@ -301,8 +445,8 @@ impl Reports {
                 continue;
             }
             let held = self.under_way.remove(&session).map(|flight| flight.held);
-            for (report, reply) in held.into_iter().flatten() {
-                self.take(report, reply);
+            for (report, arrival, reply) in held.into_iter().flatten() {
+                self.take(report, arrival, reply);
             }
         }
     }
@@ -332,75 +476,145 @@ impl Reports {
         true
     }
 
-    /// Where the answer to an ask will come.
-    fn wait_for(&mut self, session: SessionId, ask: AskId) -> oneshot::Receiver<Option<String>> {
-        let (answer, answered) = oneshot::channel();
-        // A report that comes a second time, from a hook that lost its daemon, may find its ask closed already.
-        match closed_in_store(ask, &self.engine) {
-            Some((outcome, text)) => {
-                let text = self
-                    .agent
-                    .answer_text(session, ask, outcome, text.as_deref());
-                answer.send(text).ok();
+    /// A hook is connected and waits for the answer to this.
+    fn attend(&mut self, report: &Report, ask: AskId) -> WaitingHook {
+        let session = report.session;
+        let alive = Arc::new(());
+        let (sender, answer) = oneshot::channel();
+        let mut attending = Attending {
+            session,
+            answer: Some(sender),
+            alive: Arc::downgrade(&alive),
+        };
+        // A report that comes a second time, from a hook that lost its daemon, may find its ask answered already.
+        match self.in_store(ask) {
+            Some((AskState::Closed(outcome), text)) => {
+                attending.tell(self.agent.as_mut(), ask, outcome, text.as_deref());
             }
-            None => {
-                self.waiting.insert(ask, (session, answer));
+            Some((AskState::Answered(given), _)) if ask.uuid() == report.id.uuid() => {
+                attending.tell(
+                    self.agent.as_mut(),
+                    ask,
+                    given.outcome,
+                    given.text.as_deref(),
+                );
             }
+            // The same was asked again before the first answer was taken: that answer was for the first.
+            Some((AskState::Answered(_), _)) => {
+                attending.tell(self.agent.as_mut(), ask, AskOutcome::Elsewhere, None);
+            }
+            Some((AskState::Open | AskState::OnlyInTab, _)) | None => {}
         }
-        answered
+        self.attending.insert(ask, attending);
+        WaitingHook {
+            session,
+            ask,
+            answer,
+            presence: Presence {
+                alive: Some(alive),
+                nudge: self.nudge.clone(),
+            },
+        }
     }
 
-    fn look_again(&mut self) {
-        let asks: Vec<AskId> = self.waiting.keys().copied().collect();
-        for ask in asks {
-            if let Some((outcome, text)) = closed_in_store(ask, &self.engine) {
-                self.tell(ask, outcome, text.as_deref());
+    fn in_store(&self, ask: AskId) -> Option<(AskState, Option<String>)> {
+        let known = self.engine.read_blocking(|reader| reader.ask(ask)).ok()??;
+        known.asked.as_ref()?;
+        Some((known.state(), known.text.value()))
+    }
+
+    fn learn(&mut self, recorded: &Recorded) {
+        match &recorded.event {
+            Event::SessionAskAnswered {
+                ask, outcome, text, ..
+            } => self.tell(*ask, *outcome, text.as_deref()),
+            Event::SessionAskClosed {
+                session,
+                ask,
+                outcome,
+                text,
+                ..
+            } => {
+                self.tell(*ask, *outcome, text.as_deref());
+                self.attending.remove(ask);
+                if matches!(
+                    outcome,
+                    AskOutcome::Approved | AskOutcome::Denied | AskOutcome::Answered
+                ) {
+                    self.agent.answered(*session, *ask);
+                }
             }
+            Event::SessionOpened(opened) => self.agent.know(KnownSession {
+                session: opened.session,
+                claude_session_id: Some(opened.claude_session_id.clone()),
+                transcript_path: None,
+                client_pid: None,
+                launched_at: recorded.at(),
+                asks: Vec::new(),
+            }),
+            Event::SessionClosed { session, .. } => {
+                self.agent.forget(*session);
+                self.engine.live.forget(*session);
+            }
+            _ => {}
         }
     }
 
     /// Gives whoever waits for this ask the text to print.
     fn tell(&mut self, ask: AskId, outcome: AskOutcome, text: Option<&str>) {
-        if let Some((session, answer)) = self.waiting.remove(&ask) {
-            // The client may have ended its hook meanwhile.
-            answer
-                .send(self.agent.answer_text(session, ask, outcome, text))
-                .ok();
+        if let Some(attending) = self.attending.get_mut(&ask) {
+            attending.tell(self.agent.as_mut(), ask, outcome, text);
         }
     }
 
-    fn learn(&mut self, events: &[Recorded]) {
-        for recorded in events {
-            match &recorded.event {
-                Event::SessionAskClosed {
-                    session,
-                    ask,
-                    outcome,
-                    text,
-                    ..
-                } => {
-                    self.tell(*ask, *outcome, text.as_deref());
-                    if matches!(
-                        outcome,
-                        AskOutcome::Approved | AskOutcome::Denied | AskOutcome::Answered
-                    ) {
-                        self.agent.answered(*session, *ask);
-                    }
+    /// Learns what was stored unheard, and which hooks have gone.
+    fn catch_up(&mut self) {
+        loop {
+            let after = self.learned;
+            let page = self
+                .engine
+                .read_blocking(|reader| reader.recorded_after(after, PAGE));
+            let page = match page {
+                Ok(page) => page,
+                Err(fault) => {
+                    tracing::error!(%fault, "reading what was stored meanwhile");
+                    break;
                 }
-                Event::SessionOpened(opened) => self.agent.know(KnownSession {
-                    session: opened.session,
-                    claude_session_id: Some(opened.claude_session_id.clone()),
-                    transcript_path: None,
-                    client_pid: None,
-                    launched_at: recorded.at(),
-                    asks: Vec::new(),
-                }),
-                Event::SessionClosed { session, .. } => {
-                    self.agent.forget(*session);
-                    self.engine.live.forget(*session);
+            };
+            let is_last = page.len() < PAGE;
+            for (position, recorded) in page {
+                if let Some(recorded) = recorded {
+                    self.learn(&recorded);
                 }
-                _ => {}
+                self.learned = position;
             }
+            if is_last {
+                break;
+            }
+        }
+        let mut gone = Vec::new();
+        self.attending.retain(|ask, attending| {
+            let is_there = attending.alive.strong_count() > 0;
+            if !is_there {
+                gone.push(Command::Session(SessionCommand::ReportAskUnattended {
+                    session: attending.session,
+                    ask: *ask,
+                }));
+            }
+            is_there
+        });
+        self.send_each(gone, "hook");
+    }
+}
+
+impl Attending {
+    /// Gives the hook the text to print, once.
+    fn tell(&mut self, agent: &mut dyn Agent, ask: AskId, outcome: AskOutcome, text: Option<&str>) {
+        if let Some(answer) = self.answer.take() {
+            // The client may have ended its hook meanwhile.
+            answer
+                .send(agent.answer_text(self.session, ask, outcome, text))
+                .ok();
         }
     }
 }
@@ -420,6 +634,8 @@ fn session_of(command: &Command) -> Option<SessionId> {
             SessionCommand::ReportStatus { session, .. }
             | SessionCommand::ReportLost { session, .. }
             | SessionCommand::ReportAskClosed { session, .. }
+            | SessionCommand::ReportAskAttended { session, .. }
+            | SessionCommand::ReportAskUnattended { session, .. }
             | SessionCommand::ReportUsage { session, .. },
         ) => Some(*session),
         _ => None,
@@ -482,14 +698,6 @@ fn name_delivered(commands: &mut [Command], report: &Report, engine: &Engine) {
     }
 }
 
-fn closed_in_store(ask: AskId, engine: &Engine) -> Option<(AskOutcome, Option<String>)> {
-    let known = engine.read_blocking(|reader| reader.ask(ask)).ok()??;
-    known
-        .outcome
-        .get()
-        .map(|outcome| (*outcome, known.text.value()))
-}
-
 /// Hands a report in at once; the future waits until it is durable.
 ///
 /// # Errors
@@ -497,10 +705,12 @@ fn closed_in_store(ask: AskId, engine: &Engine) -> Option<(AskOutcome, Option<St
 pub fn report(
     inputs: &mpsc::SyncSender<Input>,
     report: Report,
+    arrival: Arrival,
 ) -> impl Future<Output = Result<Reported, Fault>> + use<> {
     let (reply, answer) = oneshot::channel();
     let handed_in = inputs.try_send(Input::Report {
         report: Box::new(report),
+        arrival,
         reply,
     });
     async move {
@@ -515,3 +725,7 @@ pub fn report(
         answer.await.map_err(|_| busy())?
     }
 }
+
+#[cfg(test)]
+#[path = "reports_tests.rs"]
+mod tests;

@@ -1,19 +1,14 @@
 //! `claustre hook`: hands what Claude Code tells a hook to the daemon. Always ends with 0, prints only what the daemon wants
 //! Claude to read.
 
-use std::{
-    borrow::Cow,
-    io,
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::{borrow::Cow, io, process::ExitCode};
 
 use serde::Deserialize;
 
 use super::{
-    parent::Callers,
+    parent::{Callers, Pause},
     print, read_limited,
-    report::{Delivery, Line, Patience, Reporter},
+    report::{Delivery, Line, Reporter},
 };
 use crate::lenient_json::{names_of_hook, without_lone_surrogates};
 
@@ -21,11 +16,6 @@ use crate::lenient_json::{names_of_hook, without_lone_surrogates};
 const LIMIT: usize = 4 * 1024 * 1024;
 /// How much of an input that is too long or no JSON is searched for its names, in bytes.
 const BROKEN_LIMIT: usize = 256 * 1024;
-/// How long a waiting permission looks for a daemon that went away, before it is left to the dialog.
-const RECONNECT: Duration = Duration::from_secs(60);
-/// Pause between two tries to find it again.
-const PAUSE: Duration = Duration::from_millis(250);
-
 /// What must be known of the input to hand it on; reading it also proves that it is JSON.
 #[derive(Deserialize)]
 struct Peek<'a> {
@@ -44,38 +34,62 @@ pub fn run() -> ExitCode {
 
 fn report(reporter: &Reporter, input: &[u8], cut: bool) {
     let (data, asks) = embed(input, cut);
+    if asks {
+        ask(
+            reporter,
+            &reporter.asking_line(&data),
+            &Callers::find(),
+            &print,
+        );
+        return;
+    }
     let line = reporter.line_of_json("hook", &data);
-    let delivery = if asks {
-        ask(reporter, &line)
-    } else {
-        reporter.deliver(&line, &Patience::Deadline)
-    };
-    if let Delivery::Taken(answer) = delivery
+    if let Delivery::Taken(answer) = reporter.deliver(&line)
         && let Some(text) = answer.print
     {
-        print(&text);
+        // Nobody listens any more: then nobody misses it.
+        print(&text).ok();
     }
 }
 
-/// Waits for a person's answer; a daemon that restarts meanwhile is found again.
-fn ask(reporter: &Reporter, line: &Line) -> Delivery {
-    let callers = Callers::find();
-    let patience = Patience::WhileWaitedFor(&callers);
-    let mut lost: Option<Instant> = None;
+/// Waits for a person's answer for as long as the client does, whatever becomes of the daemon meanwhile; prints it and says so.
+///
+/// What is asked is also put into the spool as soon as no daemon is there, so that the next one knows of it even if we do not
+/// live to tell it.
+fn ask(
+    reporter: &Reporter,
+    line: &Line,
+    callers: &Callers,
+    print: &dyn Fn(&str) -> io::Result<()>,
+) -> Delivery {
+    let mut is_kept = false;
+    let mut pause = Pause::new(&reporter.run_directory());
     loop {
-        match (reporter.offer(line, &patience), lost) {
-            (Delivery::Lost, _) => lost = Some(Instant::now()),
-            (Delivery::Missed, Some(since)) if since.elapsed() < RECONNECT => {}
-            // There is no daemon at all: the dialog of the client is the place to answer.
-            (Delivery::Missed, _) => break,
-            (delivery, _) => return delivery,
+        let (delivery, connection) = reporter.ask(line, callers);
+        match delivery {
+            Delivery::Taken(answer) => {
+                if let Some(text) = &answer.print
+                    && print(text).is_ok()
+                    && let Some(ask) = answer.ask
+                {
+                    reporter.acknowledge(connection.as_ref(), ask);
+                }
+                return Delivery::Taken(answer);
+            }
+            Delivery::Refused | Delivery::Abandoned => return delivery,
+            Delivery::Unreadable => {
+                // A full disk is the one thing that loses it, and there is nobody to tell.
+                drop(reporter.spool(line));
+                return delivery;
+            }
+            Delivery::Lost => pause.begin_again(),
+            Delivery::Missed => {}
         }
-        if callers.gone_within(PAUSE) {
+        is_kept = is_kept || reporter.spool(line).is_ok();
+        if pause.gone(callers) {
             return Delivery::Abandoned;
         }
     }
-    drop(reporter.spool(line));
-    Delivery::Missed
 }
 
 /// The input as JSON on one line, and whether it asks for a permission.

@@ -1,13 +1,14 @@
 use std::{
     io::{BufRead, BufReader, Write},
     os::unix::net::{UnixListener, UnixStream},
-    sync::mpsc,
+    sync::{Mutex, mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 use claustre_protocol::{
     hook::{Report, ReportAnswer, ReportBody},
-    ids::SessionId,
+    ids::{AskId, SessionId},
     rpc::{Answer, Call},
 };
 
@@ -73,6 +74,7 @@ fn reply(mut stream: &UnixStream, print: Option<&str>) {
     let hello = Answer::result(0, json!({}));
     let answer = ReportAnswer {
         print: print.map(str::to_owned),
+        ask: None,
     };
     let answer = Answer::result(1, serde_json::to_value(answer).unwrap());
     for line in [hello, answer] {
@@ -91,11 +93,12 @@ fn a_report_reaches_the_daemon_and_its_answer_comes_back() {
     let (data, asks) = embed(b"{\"hook_event_name\":\"Stop\",\n \"x\": 1}\n", false);
     assert!(!asks);
     let line = home.reporter.line_of_json("hook", &data);
-    let delivery = home.reporter.deliver(&line, &Patience::Deadline);
+    let delivery = home.reporter.deliver(&line);
     assert_eq!(
         delivery,
         Delivery::Taken(ReportAnswer {
-            print: Some("more".into())
+            print: Some("more".into()),
+            ask: None,
         })
     );
     let report = told.recv().unwrap();
@@ -111,14 +114,9 @@ fn a_report_reaches_the_daemon_and_its_answer_comes_back() {
 #[test]
 fn without_a_daemon_the_same_line_waits_in_the_spool() {
     let home = home();
-    report(
-        &home.reporter,
-        br#"{"hook_event_name":"PermissionRequest"}"#,
-        false,
-    );
     report(&home.reporter, br#"{"hook_event_name":"Stop"}"#, false);
     let spooled = home.spooled();
-    assert_eq!(spooled.len(), 2);
+    assert_eq!(spooled.len(), 1);
     for call in spooled {
         assert_eq!(call.method, "session.report");
         serde_json::from_value::<Report>(call.params).unwrap();
@@ -165,48 +163,193 @@ fn a_permission_waits_longer_than_the_deadline() {
         decided.recv().unwrap();
         reply(&stream, Some("allow"));
     });
-    let reporter = home.reporter.clone();
-    let (data, asks) = embed(br#"{"hook_event_name":"PermissionRequest"}"#, false);
-    assert!(asks);
-    let line = reporter.line_of_json("hook", &data);
-    let waiting = thread::spawn(move || {
-        let begun = Instant::now();
-        (ask(&reporter, &line), begun.elapsed())
-    });
+    let hook = home.asking();
     arrives.recv().unwrap();
     // The deadline itself is what must pass here.
+    let begun = Instant::now();
     let passed = decided_after(DEADLINE * 2);
     decide.send(()).unwrap();
-    let (delivery, waited) = waiting.join().unwrap();
-    assert_eq!(
-        delivery,
-        Delivery::Taken(ReportAnswer {
-            print: Some("allow".into())
-        })
-    );
-    assert!(waited >= passed);
+    assert_eq!(hook.ended(), (taken("allow"), vec!["allow".to_owned()]));
+    assert!(begun.elapsed() >= passed);
     server.join().unwrap();
     assert!(home.spooled().is_empty());
+}
+
+/// A hook that asks, on a thread of its own, and what it has printed.
+struct Hook {
+    thread: thread::JoinHandle<Delivery>,
+    printed: std::sync::Arc<Mutex<Vec<String>>>,
+}
+
+impl Hook {
+    fn ended(self) -> (Delivery, Vec<String>) {
+        let delivery = self.thread.join().unwrap();
+        let printed = self.printed.lock().unwrap().clone();
+        (delivery, printed)
+    }
+}
+
+impl Home {
+    fn asking(&self) -> Hook {
+        self.asking_for(Callers::only(None), true)
+    }
+
+    fn asking_for(&self, callers: Callers, can_print: bool) -> Hook {
+        let (data, asks) = embed(br#"{"hook_event_name":"PermissionRequest"}"#, false);
+        assert!(asks);
+        let line = self.reporter.asking_line(&data);
+        let (reporter, printed) = (self.reporter.clone(), std::sync::Arc::default());
+        let prints: std::sync::Arc<Mutex<Vec<String>>> = std::sync::Arc::clone(&printed);
+        let thread = thread::spawn(move || {
+            ask(&reporter, &line, &callers, &|text| {
+                if !can_print {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
+                prints.lock().unwrap().push(text.to_owned());
+                Ok(())
+            })
+        });
+        Hook { thread, printed }
+    }
+
+    fn restarts(&self) {
+        std::fs::remove_file(self.paths.daemon_socket()).unwrap();
+    }
+
+    /// Waits until so many reports lie in the spool, and gives their kinds.
+    fn wait_spooled(&self, wanted: usize) -> Vec<serde_json::Value> {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            let complete = std::fs::read_dir(self.paths.spool()).is_ok_and(|entries| {
+                let is_complete = |entry: &std::fs::DirEntry| {
+                    entry.path().extension().is_some_and(|end| end == "ndjson")
+                };
+                entries.flatten().filter(is_complete).count() >= wanted
+            });
+            if complete {
+                let kinds = self.spooled().into_iter();
+                return kinds.map(|call| call.params["report"].clone()).collect();
+            }
+            assert!(Instant::now() < end, "nothing in the spool");
+            thread::yield_now();
+        }
+    }
+}
+
+fn taken(print: &str) -> Delivery {
+    Delivery::Taken(ReportAnswer {
+        print: Some(print.into()),
+        ask: None,
+    })
+}
+
+fn an_ask() -> AskId {
+    AskId::new(uuid::Uuid::from_u128(7))
+}
+
+/// Answers what is asked, so that it is to be acknowledged; nothing is read after that.
+fn reply_to_ask(mut stream: &UnixStream) {
+    let answer = ReportAnswer {
+        print: Some("allow".into()),
+        ask: Some(an_ask()),
+    };
+    let answer = Answer::result(1, serde_json::to_value(answer).unwrap());
+    writeln!(stream, "{}", serde_json::to_string(&answer).unwrap()).unwrap();
 }
 
 #[test]
 fn a_permission_finds_a_daemon_that_was_started_again() {
     let home = home();
-    let first = home.serve(|stream, _| drop(stream));
-    let (data, _) = embed(br#"{"hook_event_name":"PermissionRequest"}"#, false);
-    let line = home.reporter.line_of_json("hook", &data);
-    let reporter = home.reporter.clone();
-    let waiting = thread::spawn(move || ask(&reporter, &line));
+    let first = home.serve(|stream, report| {
+        assert!(report.acknowledges);
+        drop(stream);
+    });
+    let hook = home.asking();
     first.join().unwrap();
-    std::fs::remove_file(home.paths.daemon_socket()).unwrap();
+    home.restarts();
     let second = home.serve(|stream, _| reply(&stream, Some("deny")));
     second.join().unwrap();
+    assert_eq!(hook.ended().0, taken("deny"));
+}
+
+#[test]
+fn without_a_daemon_a_permission_is_kept_once_and_waits_on() {
+    let home = home();
+    let hook = home.asking();
+    assert_eq!(home.wait_spooled(1), ["hook"]);
+    // Some tries later.
+    decided_after(Duration::from_millis(300));
+    let server = home.serve(|stream, report| {
+        reply(&stream, Some("allow"));
+        drop((stream, report));
+    });
+    server.join().unwrap();
+    assert_eq!(hook.ended(), (taken("allow"), vec!["allow".to_owned()]));
+    assert_eq!(home.spooled().len(), 1, "kept once");
+}
+
+#[test]
+fn a_permission_ends_with_the_client_that_waits_for_it() {
+    let home = home();
+    let mut client = std::process::Command::new("sleep")
+        .arg("600")
+        .spawn()
+        .unwrap();
+    let hook = home.asking_for(Callers::only(Some(client.id())), true);
+    home.wait_spooled(1);
+    client.kill().unwrap();
+    client.wait().unwrap();
+    assert_eq!(hook.ended(), (Delivery::Abandoned, Vec::new()));
+}
+
+#[test]
+fn an_answer_that_was_printed_is_acknowledged_over_the_same_connection() {
+    let home = home();
+    let (tell, told) = mpsc::channel();
+    let server = home.serve(move |mut stream, _| {
+        reply_to_ask(&stream);
+        let mut line = String::new();
+        BufReader::new(stream.try_clone().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let call: Call = serde_json::from_str(&line).unwrap();
+        tell.send(serde_json::from_value::<Report>(call.params).unwrap())
+            .unwrap();
+        let stored = Answer::result(1, json!({}));
+        writeln!(stream, "{}", serde_json::to_string(&stored).unwrap()).unwrap();
+    });
+    let hook = home.asking();
     assert_eq!(
-        waiting.join().unwrap(),
-        Delivery::Taken(ReportAnswer {
-            print: Some("deny".into())
-        })
+        told.recv().unwrap().body,
+        ReportBody::AnswerTaken { ask: an_ask() }
     );
+    assert_eq!(hook.ended().1, ["allow"]);
+    server.join().unwrap();
+    assert!(home.spooled().is_empty());
+}
+
+#[test]
+fn an_acknowledgement_outlives_the_daemon_that_gave_the_answer() {
+    let home = home();
+    let server = home.serve(|stream, _| reply_to_ask(&stream));
+    let hook = home.asking();
+    server.join().unwrap();
+    home.restarts();
+    assert_eq!(hook.ended().1, ["allow"]);
+    assert_eq!(home.wait_spooled(1), ["answer_taken"]);
+}
+
+#[test]
+fn an_answer_that_nobody_reads_is_not_acknowledged() {
+    let home = home();
+    let server = home.serve(|stream, _| {
+        reply_to_ask(&stream);
+        let mut rest = String::new();
+        BufReader::new(stream).read_line(&mut rest).unwrap();
+        assert_eq!(rest, "");
+    });
+    home.asking_for(Callers::only(None), false).ended();
+    server.join().unwrap();
     assert!(home.spooled().is_empty());
 }
 

@@ -33,9 +33,12 @@ fn read_limited(mut input: impl Read, limit: usize) -> (Vec<u8>, bool) {
     (kept, dropped > 0)
 }
 
-/// Prints for whoever called us; that they no longer listen is no error.
-fn print(text: &str) {
+/// Prints for whoever called us.
+///
+/// # Errors
+/// They no longer listen.
+fn print(text: &str) -> io::Result<()> {
     let mut output = io::stdout().lock();
-    drop(output.write_all(text.as_bytes()));
-    drop(output.flush());
+    output.write_all(text.as_bytes())?;
+    output.flush()
 }

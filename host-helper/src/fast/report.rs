@@ -4,6 +4,7 @@ use std::{
     env,
     io::{self, Read, Write},
     os::{fd::AsFd, unix::net::UnixStream},
+    path::PathBuf,
     process,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -11,7 +12,7 @@ use std::{
 use claustre_protocol::{
     BUILD, PROTOCOL,
     hook::{REPORT_METHOD, ReportAnswer, ReportBody, SESSION_VARIABLE, TOKEN_VARIABLE},
-    ids::{EventId, SessionId},
+    ids::{AskId, EventId, SessionId},
     rpc::{Answer, FaultCode, Hello},
     time::Timestamp,
 };
@@ -66,10 +67,9 @@ pub enum Delivery {
 }
 
 /// How long an answer is waited for.
-#[derive(Debug)]
-pub enum Patience<'a> {
-    /// Until [`DEADLINE`] is over.
-    Deadline,
+enum Patience<'a> {
+    /// Until this moment.
+    Until(Instant),
     /// Until a person has answered, or nobody waits for it any more.
     WhileWaitedFor(&'a Callers),
 }
@@ -99,6 +99,15 @@ impl Reporter {
 
     /// The line that carries a report whose body is JSON already: no line break may be in it.
     pub fn line_of_json(&self, kind: &str, data: &str) -> Line {
+        self.line_with(kind, data, false)
+    }
+
+    /// As [`Reporter::line_of_json`], for a hook that asks: it waits for the answer and says when it was taken.
+    pub fn asking_line(&self, data: &str) -> Line {
+        self.line_with("hook", data, true)
+    }
+
+    fn line_with(&self, kind: &str, data: &str, acknowledges: bool) -> Line {
         let at = now();
         let head = Head {
             id: EventId::new(ids::in_time(uuid::Uuid::new_v4(), at.millis())),
@@ -111,6 +120,7 @@ impl Reporter {
             pane_id: env::var("ZELLIJ_PANE_ID")
                 .ok()
                 .and_then(|id| id.parse().ok()),
+            acknowledges,
         };
         let head = serde_json::to_string(&head).unwrap_or_default();
         let head = head.strip_suffix('}').unwrap_or(&head);
@@ -136,8 +146,8 @@ impl Reporter {
     }
 
     /// Hands the line to the daemon; where it is not taken in time, to the spool.
-    pub fn deliver(&self, line: &Line, patience: &Patience<'_>) -> Delivery {
-        let delivery = self.offer(line, patience);
+    pub fn deliver(&self, line: &Line) -> Delivery {
+        let delivery = self.offer(line);
         if matches!(
             delivery,
             Delivery::Missed | Delivery::Lost | Delivery::Unreadable
@@ -150,24 +160,56 @@ impl Reporter {
 
     /// Makes and delivers a report within the deadline.
     pub fn report(&self, body: &ReportBody) -> Delivery {
-        self.deliver(&self.line(body), &Patience::Deadline)
+        self.deliver(&self.line(body))
     }
 
-    /// Offers the line to the daemon, and keeps nothing where it is not taken.
-    pub fn offer(&self, line: &Line, patience: &Patience<'_>) -> Delivery {
+    /// Offers the line to the daemon within the deadline, and keeps nothing where it is not taken.
+    fn offer(&self, line: &Line) -> Delivery {
         let deadline = Instant::now() + DEADLINE;
-        let Ok(stream) = connect(&self.paths, deadline) else {
-            return Delivery::Missed;
+        match self.send(line, deadline) {
+            Ok(stream) => read_answer(&stream, &Patience::Until(deadline)),
+            Err(_) => Delivery::Missed,
+        }
+    }
+
+    /// Asks the daemon, and waits for the answer until nobody waits for ours any more. The connection comes with it, for
+    /// [`Reporter::acknowledge`].
+    pub fn ask(&self, line: &Line, callers: &Callers) -> (Delivery, Option<UnixStream>) {
+        match self.send(line, Instant::now() + DEADLINE) {
+            Ok(stream) => {
+                let delivery = read_answer(&stream, &Patience::WhileWaitedFor(callers));
+                (delivery, Some(stream))
+            }
+            Err(_) => (Delivery::Missed, None),
+        }
+    }
+
+    /// Says that the answer was printed: over the connection it came by, else to whoever is there, else to the spool.
+    pub fn acknowledge(&self, connection: Option<&UnixStream>, ask: AskId) {
+        let line = self.line(&ReportBody::AnswerTaken { ask });
+        let deadline = Instant::now() + DEADLINE;
+        let delivery = match connection {
+            Some(stream) if write_all(stream, &line.bytes, deadline).is_ok() => {
+                read_answer(stream, &Patience::Until(deadline))
+            }
+            _ => Delivery::Lost,
         };
+        if !matches!(delivery, Delivery::Taken(_) | Delivery::Refused) {
+            self.deliver(&line);
+        }
+    }
+
+    fn send(&self, line: &Line, deadline: Instant) -> io::Result<UnixStream> {
+        let stream = connect(&self.paths, deadline)?;
         let mut message = hello_line(self.program);
         message.extend_from_slice(&line.bytes);
-        if write_all(&stream, &message, deadline).is_err() {
-            return Delivery::Missed;
-        }
-        match patience {
-            Patience::Deadline => read_answer(&stream, Some(deadline), None),
-            Patience::WhileWaitedFor(callers) => read_answer(&stream, None, Some(callers)),
-        }
+        write_all(&stream, &message, deadline)?;
+        Ok(stream)
+    }
+
+    /// The directory in which a daemon appears.
+    pub fn run_directory(&self) -> PathBuf {
+        self.paths.run()
     }
 
     /// Keeps the line on disk for the next daemon.
@@ -189,6 +231,8 @@ struct Head<'a> {
     zellij_session: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pane_id: Option<u32>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    acknowledges: bool,
 }
 
 fn now() -> Timestamp {
@@ -269,11 +313,7 @@ fn timespec(duration: Duration) -> Timespec {
 }
 
 /// Reads lines until the answer to the report is there.
-fn read_answer(
-    mut stream: &UnixStream,
-    deadline: Option<Instant>,
-    callers: Option<&Callers>,
-) -> Delivery {
+fn read_answer(mut stream: &UnixStream, patience: &Patience<'_>) -> Delivery {
     let mut received = Vec::new();
     let mut start = 0;
     let mut chunk = [0_u8; 4096];
@@ -283,14 +323,13 @@ fn read_answer(
                 return delivery;
             }
         }
-        let ready = match (deadline, callers) {
-            (Some(deadline), _) => wait(stream, PollFlags::IN, deadline).is_ok(),
-            (None, Some(callers)) => match callers.wait_with(stream.as_fd()) {
+        let ready = match patience {
+            Patience::Until(deadline) => wait(stream, PollFlags::IN, *deadline).is_ok(),
+            Patience::WhileWaitedFor(callers) => match callers.wait_with(stream.as_fd()) {
                 Ok(true) => true,
                 Ok(false) => return Delivery::Abandoned,
                 Err(_) => false,
             },
-            (None, None) => false,
         };
         if !ready {
             return Delivery::Missed;

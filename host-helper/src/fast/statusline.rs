@@ -6,10 +6,7 @@ use std::{env, io, process::ExitCode};
 
 use serde_json::Value;
 
-use super::{
-    print, read_limited,
-    report::{Patience, Reporter},
-};
+use super::{print, read_limited, report::Reporter};
 
 /// Argument after which the input is handed on unchanged: the user's own status line command stands behind us in a pipe.
 pub const PASS_THROUGH: &str = "--pass-through";
@@ -25,13 +22,13 @@ pub fn run() -> ExitCode {
     };
     // The line first: it must not wait for anything.
     if env::args_os().any(|argument| argument == PASS_THROUGH) {
-        print(&String::from_utf8_lossy(&input));
+        print(&String::from_utf8_lossy(&input)).ok();
     } else {
-        print(&line(value.as_ref()));
+        print(&line(value.as_ref())).ok();
     }
     if let (Some(reporter), Some(value)) = (Reporter::from_environment("statusline"), value) {
         let line = reporter.line_of_json("status_line", &value.to_string());
-        reporter.deliver(&line, &Patience::Deadline);
+        reporter.deliver(&line);
     }
     ExitCode::SUCCESS
 }

@@ -271,6 +271,7 @@ impl McpBackend for Agents {
                 options,
                 answerable: true,
                 since: engine.host.now(),
+                attended: None,
             });
             self.submit(None, command).await?;
         }

@@ -223,7 +223,9 @@ impl Drawing<'_> {
         let live = self.live.of(session.id);
         let mut ask = shown.ask;
         if let Some(ask) = &mut ask {
-            ask.detail = crate::text::cut(&ask.detail, LONGEST_DETAIL);
+            let shown = crate::text::cut(&ask.detail, LONGEST_DETAIL);
+            ask.cut = shown != ask.detail;
+            ask.detail = shown;
         }
         Ok(Some(SessionCard {
             id: session.id,

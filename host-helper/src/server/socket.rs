@@ -5,9 +5,11 @@ use std::{
     time::Duration,
 };
 
+use claustre_domain::command::{Command, SessionCommand};
 use claustre_protocol::{
     BUILD, PROTOCOL,
     hook::{REPORT_METHOD, Report, ReportAnswer},
+    ids::{AskId, SessionId},
     request::{EventsWatch, Request},
     rpc::{Answer, Call, Fault, FaultCode, Hello, JsonRpc, MAX_LINE},
 };
@@ -27,7 +29,7 @@ use super::{
     api::Api,
 };
 use crate::{
-    engine::reports::{self, Input, Reported},
+    engine::reports::{self, Arrival, Input, Presence, Reported},
     lenient_json,
 };
 
@@ -100,6 +102,8 @@ impl Server {
             write,
             waiting: Vec::new(),
         };
+        // Until the connection ends, whoever asks is there.
+        let mut hook = None;
         let mut reader = BufReader::new(read);
         let Some(actor) = greeting(&mut reader, &mut answers, &mut place).await else {
             // A refusal must reach a client that has closed its side for writing.
@@ -109,12 +113,15 @@ impl Server {
         loop {
             // A hook sends hello and its report at once, and is answered at once.
             let is_next_here = reader.buffer().contains(&b'\n');
-            if !is_next_here && !answers.flush().await {
+            if !is_next_here && !self.flush(&mut answers, &mut hook).await {
                 return;
             }
             let goes_on = match next_line(&mut reader).await {
                 None => false,
-                Some(Ok(line)) => self.take(&line, &actor, &mut answers, &mut reader).await,
+                Some(Ok(line)) => {
+                    self.take(&line, &actor, &mut hook, &mut answers, &mut reader)
+                        .await
+                }
                 Some(Err(fault)) => {
                     answers.add(&Answer::fault(None, fault));
                     false
@@ -125,7 +132,24 @@ impl Server {
             }
         }
         // The last answer must reach a client that has closed its side for writing.
-        answers.flush().await;
+        self.flush(&mut answers, &mut hook).await;
+    }
+
+    /// Sends what waits. An answer that nobody will acknowledge counts as taken once it is on its way.
+    async fn flush(&self, answers: &mut Answers, hook: &mut Option<AnsweredHook>) -> bool {
+        if !answers.flush().await {
+            return false;
+        }
+        if let Some(answered) = hook.take_if(|hook| !hook.acknowledges) {
+            let command = Command::Session(SessionCommand::ReportAnswerTaken {
+                session: answered.session,
+                ask: answered.ask,
+            });
+            if let Err(fault) = self.api.engine.submit(command, "hook").await {
+                tracing::warn!(%fault, "an answer was taken, and that was not stored");
+            }
+        }
+        true
     }
 
     /// Answers one line. False: the connection ends.
@@ -133,6 +157,7 @@ impl Server {
         self: &Arc<Self>,
         line: &str,
         actor: &str,
+        hook: &mut Option<AnsweredHook>,
         answers: &mut Answers,
         reader: &mut BufReader<OwnedReadHalf>,
     ) -> bool {
@@ -146,7 +171,7 @@ impl Server {
             return false;
         }
         let outcome = match call.method.as_str() {
-            REPORT_METHOD => self.take_report(call.params, answers, reader).await,
+            REPORT_METHOD => self.take_report(call.params, hook, answers, reader).await,
             "events.watch" => {
                 let watch = serde_json::from_value::<EventsWatch>(call.params).unwrap_or_default();
                 answers.add(&Answer::result(
@@ -174,6 +199,7 @@ impl Server {
     async fn take_report(
         &self,
         params: Value,
+        hook: &mut Option<AnsweredHook>,
         answers: &mut Answers,
         reader: &mut BufReader<OwnedReadHalf>,
     ) -> Result<Value, Fault> {
@@ -194,15 +220,26 @@ impl Server {
                 None,
             ));
         }
-        match reports::report(&self.reports, report).await? {
-            Reported::Stored => answer(None),
-            Reported::Waiting(answered) => {
+        let acknowledges = report.acknowledges;
+        match reports::report(&self.reports, report, Arrival::Connected).await? {
+            Reported::Stored => answer(None, None),
+            Reported::Waiting(waiting) => {
                 answers.flush().await;
-                tokio::select! {
+                let print = tokio::select! {
                     // The client gave up on its hook: nobody reads the answer any more.
-                    _ = reader.fill_buf() => answer(None),
-                    text = answered => answer(text.unwrap_or_default()),
+                    _ = reader.fill_buf() => return answer(None, None),
+                    text = waiting.answer => text.unwrap_or_default(),
+                };
+                let ask = (acknowledges && print.is_some()).then_some(waiting.ask);
+                if print.is_some() {
+                    *hook = Some(AnsweredHook {
+                        session: waiting.session,
+                        ask: waiting.ask,
+                        acknowledges,
+                        _presence: waiting.presence,
+                    });
                 }
+                answer(print, ask)
             }
         }
     }
@@ -257,8 +294,17 @@ async fn stopped_for_a_while(stop: CancellationToken) {
     tokio::time::sleep(Duration::from_millis(300)).await;
 }
 
-fn answer(print: Option<String>) -> Result<Value, Fault> {
-    serde_json::to_value(ReportAnswer { print }).map_err(|error| {
+/// A hook that was given an answer, until it has gone.
+struct AnsweredHook {
+    session: SessionId,
+    ask: AskId,
+    /// It says when it has printed the answer; those of earlier versions do not.
+    acknowledges: bool,
+    _presence: Presence,
+}
+
+fn answer(print: Option<String>, ask: Option<AskId>) -> Result<Value, Fault> {
+    serde_json::to_value(ReportAnswer { print, ask }).map_err(|error| {
         Fault::new(
             FaultCode::Internal,
             format!("answering a hook: {error}"),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use claustre_domain::{
     entity::{EntityRef, touched},
+    event::Recorded,
     projection::timeline,
 };
 use claustre_protocol::{
@@ -136,6 +137,26 @@ impl Reader {
             .into_iter()
             .map(|(position, raw)| (position, raw.stored()))
             .collect())
+    }
+
+    /// The events after a position, oldest first, each with its own position; none in place of one of an unknown kind.
+    ///
+    /// # Errors
+    /// SQLite refuses, or a row cannot be read.
+    pub fn recorded_after(
+        &self,
+        position: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, Option<Recorded>)>, StoreError> {
+        self.rows(
+            "reading the log",
+            &format!(
+                "SELECT {FOLD_COLUMNS}, local_id AS place FROM events WHERE local_id > ?1
+                 ORDER BY local_id LIMIT ?2"
+            ),
+            params![position, limited(limit)],
+            |row| Ok((row.get("place")?, codec::recorded_row(row)?)),
+        )
     }
 
     /// As [`Reader::events_after`], as they travel to other hosts.

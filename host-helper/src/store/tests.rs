@@ -173,6 +173,7 @@ fn a_story_is_read_back_from_every_side() {
         options: Vec::new(),
         answerable: true,
         since: Timestamp::from_millis(bench.now),
+        attended: None,
     }));
     for text in ["one", "two"] {
         bench.run(Command::Session(SessionCommand::Send {

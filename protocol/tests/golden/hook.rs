@@ -4,7 +4,7 @@ use claustre_protocol::hook::{Report, ReportAnswer, ReportBody};
 
 use crate::{
     check::{Golden, tag_of, variants},
-    samples::{EVENT, SESSION, at},
+    samples::{ASK, EVENT, SESSION, at},
 };
 
 #[test]
@@ -29,6 +29,7 @@ fn every_report_is_as_its_golden_file() {
             why: "claude is not on the PATH".into(),
         },
         ReportBody::LauncherEnded {},
+        ReportBody::AnswerTaken { ask: ASK },
     ];
     let mut golden = Golden::of("hook");
     for body in bodies {
@@ -39,14 +40,23 @@ fn every_report_is_as_its_golden_file() {
             at: at(5),
             zellij_session: Some("main".into()),
             pane_id: Some(14),
+            acknowledges: false,
             body,
         };
         golden.holds(&tag_of(&report, "report"), &report);
     }
-    golden.holds(
+    golden.holds_in_part(
         "answer",
         &ReportAnswer {
             print: Some(r#"{"hookSpecificOutput":{}}"#.into()),
+            ask: None,
+        },
+    );
+    golden.holds(
+        "answer-to-acknowledge",
+        &ReportAnswer {
+            print: Some(r#"{"hookSpecificOutput":{}}"#.into()),
+            ask: Some(ASK),
         },
     );
     golden.finish(&variants::<ReportBody>("report"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use claustre_protocol::{
-    model::TaskDetail,
+    model::{Ask, InboxItem, TaskDetail},
     request::{
         Backup, Closing, DaemonStatus, DashboardShow, Decision, Done, EventsWatch, LostPath, Named,
         Nothing, PluginAddress, PluginLink, Preview, ProjectAdd, ProjectEdit, ProjectList,
@@ -17,8 +17,8 @@ use claustre_protocol::{
 use crate::{
     check::{Golden, names, tag_of, variants},
     samples::{
-        ASK, PROJECT, SESSION, TASK, at, event, inbox_item, priority, project, session, subtask,
-        task, update,
+        ASK, PROJECT, SESSION, TASK, ask, at, event, inbox_item, priority, project, session,
+        subtask, task, update,
     },
 };
 
@@ -308,8 +308,24 @@ fn every_answer_is_as_its_golden_file() {
             text: "> run the tests\n".into(),
         },
     );
-    golden.holds("inbox_item", &inbox_item());
+    golden.holds_in_part("inbox_item", &inbox_item());
     golden.holds(
+        "inbox_item_of_an_ask",
+        &InboxItem {
+            ask_id: Some(ASK),
+            only_in_tab: true,
+            ..inbox_item()
+        },
+    );
+    golden.holds(
+        "ask_that_was_answered",
+        &Ask {
+            answered: true,
+            cut: true,
+            ..ask()
+        },
+    );
+    golden.holds_in_part(
         "status_overview",
         &StatusOverview {
             sessions: vec![session()],

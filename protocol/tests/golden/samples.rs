@@ -102,6 +102,8 @@ pub(crate) fn ask() -> Ask {
         options: vec!["the first".into(), "the second".into()],
         answerable: true,
         since: at(30),
+        answered: false,
+        cut: false,
     }
 }
 
@@ -160,6 +162,8 @@ pub(crate) fn inbox_item() -> InboxItem {
         title: "Fix the cart's sum".into(),
         detail: "Which one?".into(),
         since: at(30),
+        ask_id: None,
+        only_in_tab: false,
     }
 }
 

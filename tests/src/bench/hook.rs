@@ -121,7 +121,7 @@ fn without_a_daemon(
 
 /// What the hook does, from this process.
 fn round_trip(stage: &Stage, session: &str, input: &Path) -> Result<Duration> {
-    use claustre::fast::report::{Delivery, Patience, Reporter};
+    use claustre::fast::report::{Delivery, Reporter};
     let input = std::fs::read_to_string(input)?;
     let reporter = Reporter::new(
         stage.paths.clone(),
@@ -131,7 +131,7 @@ fn round_trip(stage: &Stage, session: &str, input: &Path) -> Result<Duration> {
     );
     let begun = Instant::now();
     let line = reporter.line_of_json("hook", &input);
-    let delivery = reporter.deliver(&line, &Patience::Deadline);
+    let delivery = reporter.deliver(&line);
     let took = begun.elapsed();
     ensure!(
         matches!(delivery, Delivery::Taken(_)),

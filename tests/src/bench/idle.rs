@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use claustre::adapters::claude::plan::{LaunchPlan, PLAN_FILE, PLAN_VERSION};
-use claustre::fast::report::{Delivery, Patience, Reporter};
+use claustre::fast::report::{Delivery, Reporter};
 use claustre_protocol::ids::SessionId;
 use serde_json::json;
 
@@ -141,7 +141,7 @@ fn report_hook(stage: &Stage, session: SessionId, event: &str) -> Result<()> {
         "stop_hook_active": false});
     let reporter = Reporter::new(stage.paths.clone(), session, TOKEN.to_owned(), "hook");
     let line = reporter.line_of_json("hook", &input.to_string());
-    let delivery = reporter.deliver(&line, &Patience::Deadline);
+    let delivery = reporter.deliver(&line);
     // What is late goes to the spool, and the daemon takes it from there.
     ensure!(
         matches!(delivery, Delivery::Taken(_) | Delivery::Missed),

@@ -9,7 +9,7 @@ use claustre_protocol::{
 use crate::{
     event::UsageTotals,
     project::Project,
-    session::{Ask, Session},
+    session::{Ask, AskState, Session},
     task::Task,
 };
 
@@ -137,15 +137,17 @@ pub fn first_ask(asks: &[Ask]) -> Option<model::Ask> {
         AskKind::Dialog => 2,
     };
     asks.iter()
-        .filter_map(|ask| ask.asked.as_deref())
-        .min_by_key(|asked| (order(asked.kind), asked.since, asked.ask))
-        .map(|asked| model::Ask {
+        .filter_map(|ask| Some((ask.asked.as_deref()?, ask.state())))
+        .min_by_key(|(asked, _)| (order(asked.kind), asked.since, asked.ask))
+        .map(|(asked, state)| model::Ask {
             id: asked.ask,
             kind: asked.kind,
             title: asked.title.clone(),
             detail: asked.detail.clone(),
             options: asked.options.clone(),
-            answerable: asked.answerable,
+            answerable: state == AskState::Open,
+            answered: matches!(state, AskState::Answered(_)),
+            cut: false,
             since: asked.since,
         })
 }

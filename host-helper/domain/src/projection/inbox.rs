@@ -6,7 +6,7 @@ use claustre_protocol::{
 };
 
 use crate::{
-    session::{Ask, Session},
+    session::{Ask, AskState, Session},
     task::Task,
 };
 
@@ -19,17 +19,23 @@ pub fn of_session(session: &Session, asks: &[Ask]) -> Vec<InboxItem> {
         title,
         detail,
         since,
+        ask_id: None,
+        only_in_tab: false,
     };
     let mut items: Vec<InboxItem> = asks
         .iter()
-        .filter_map(|ask| ask.asked.as_deref())
-        .map(|asked| {
+        .filter_map(|ask| Some((ask.asked.as_deref()?, ask.state())))
+        .map(|(asked, state)| {
             let kind = match asked.kind {
                 AskKind::Permission => InboxKind::Permission,
                 AskKind::Question => InboxKind::Question,
                 AskKind::Dialog => InboxKind::Dialog,
             };
-            item(kind, session.tab_name(), asked.title.clone(), asked.since)
+            InboxItem {
+                ask_id: Some(asked.ask),
+                only_in_tab: state == AskState::OnlyInTab,
+                ..item(kind, session.tab_name(), asked.title.clone(), asked.since)
+            }
         })
         .collect();
     let standing = session.status();
@@ -82,6 +88,8 @@ pub fn of_task(task: &Task, session_tells: bool) -> Option<InboxItem> {
             .reason
             .unwrap_or_else(|| standing.status.word().replace('_', " ")),
         since: standing.since,
+        ask_id: None,
+        only_in_tab: false,
     })
 }
 

@@ -276,6 +276,9 @@ fn line(event: &Event) -> Option<Line> {
         | Event::SessionPaneOpened { .. }
         | Event::SessionClientStarted { .. }
         | Event::SessionIdentified { .. }
+        | Event::SessionAskAttended { .. }
+        | Event::SessionAskUnattended { .. }
+        | Event::SessionAskAnswered { .. }
         | Event::SnapshotExpired { .. }
         | Event::UsageRecorded { .. }
         | Event::MessageTyped { .. } => None,

@@ -1,13 +1,26 @@
 //! What a session asks, and how it is answered: in the client, or through Claustre, whichever comes first.
+//!
+//! What the client's dialog asks reaches us by a hook, which stays connected and takes the answer back. So an answer goes two steps:
+//! it is *given* by a person, and *taken* by the client; only then is the ask over. [`AskState`] says where it is:
+//!
+//! | state | a hook waits | what may happen |
+//! |---|---|---|
+//! | open | yes | an answer is given; the hook goes; it is answered in the tab |
+//! | only in tab | no | a hook connects for it again; it is answered in the tab |
+//! | answered | yes or no | the client takes the answer; the hook goes, and gets it when it connects again |
+//! | closed | no matter | nothing |
+//!
+//! What an agent asks by a tool needs no hook: its answer is kept until it is fetched, so giving it closes the ask.
 
 use claustre_protocol::{
     ids::{AskId, SessionId},
     model::AskKind,
     status::{ClaudeStatus, Reason, Source},
+    time::Timestamp,
 };
 
 use super::{
-    Session,
+    Ask, AskState, GivenAnswer, Session,
     decide::{if_open, open_session, status_change},
     delivery,
 };
@@ -37,18 +50,21 @@ pub(super) fn decide(
         .asks
         .iter()
         .filter_map(|id| world.ask(id))
-        .filter_map(|found| found.asked)
+        .filter_map(|found| {
+            let asked = found.asked.clone()?;
+            Some((asked, found))
+        })
         .collect();
     // The oldest first: it is the one whose dialog is on the screen.
-    waiting.sort_by_key(|asked| (asked.since, asked.ask));
+    waiting.sort_by_key(|(asked, _)| (asked.since, asked.ask));
     let wanted_kind = match outcome {
         AskOutcome::Answered => AskKind::Question,
         _ => AskKind::Permission,
     };
-    let chosen = match ask {
+    let (chosen, found) = match ask {
         Some(id) => waiting
             .into_iter()
-            .find(|asked| asked.ask == id)
+            .find(|(asked, _)| asked.ask == id)
             .ok_or_else(|| {
                 Rejection::refused(&doing, "it was answered meanwhile")
                     .hint("look again at what it asks now")
@@ -57,7 +73,7 @@ pub(super) fn decide(
             let any = waiting.first().cloned();
             waiting
                 .into_iter()
-                .find(|asked| asked.kind == wanted_kind)
+                .find(|(asked, _)| asked.kind == wanted_kind)
                 .or(any)
                 .ok_or_else(|| {
                     Rejection::refused(&doing, "it asks nothing")
@@ -65,12 +81,30 @@ pub(super) fn decide(
                 })?
         }
     };
-    if !chosen.answerable {
-        return Err(Rejection::refused(
-            &doing,
-            format!("'{}' can only be answered in its tab", chosen.title),
-        )
-        .hint("go there with Enter, or claustre task attach"));
+    match found.state() {
+        AskState::Open => {}
+        AskState::Answered(_) => {
+            return Err(Rejection::refused(
+                &doing,
+                format!(
+                    "'{}' is answered already, and its client has not taken the answer yet",
+                    chosen.title
+                ),
+            )
+            .hint("claustre inbox shows whether it still asks"));
+        }
+        AskState::OnlyInTab | AskState::Closed(_) => {
+            let why = if chosen.answerable {
+                ": its client does not wait for an answer from here any more"
+            } else {
+                ""
+            };
+            return Err(Rejection::refused(
+                &doing,
+                format!("'{}' can only be answered in its tab{why}", chosen.title),
+            )
+            .hint("go there with Enter, or claustre task attach"));
+        }
     }
     match (chosen.kind, outcome) {
         (AskKind::Permission, AskOutcome::Approved | AskOutcome::Denied)
@@ -88,28 +122,59 @@ pub(super) fn decide(
     if let Some(message) = chosen.message {
         return delivery::answered(world, &known, &chosen, message, outcome, text, context);
     }
-    let mut events = vec![Event::SessionAskClosed {
-        session,
-        task: known.task.value(),
-        ask: chosen.ask,
+    if found.needs_hook() {
+        return Ok(vec![Event::SessionAskAnswered {
+            session,
+            task: known.task.value(),
+            ask: chosen.ask,
+            outcome,
+            text: text.map(str::to_owned),
+        }]);
+    }
+    let given = GivenAnswer {
         outcome,
         text: text.map(str::to_owned),
+    };
+    Ok(closed_by(&known, chosen.ask, given, context.now))
+}
+
+/// The events of an answer that was taken: the ask is over, and the session works again unless it asks more.
+fn closed_by(session: &Session, ask: AskId, given: GivenAnswer, now: Timestamp) -> Vec<Event> {
+    let mut events = vec![Event::SessionAskClosed {
+        session: session.id,
+        task: session.task.value(),
+        ask,
+        outcome: given.outcome,
+        text: given.text,
     }];
-    if known.asks.len() == 1 {
+    if session.asks.len() == 1 {
         events.extend(status_change(
-            &known,
+            session,
             ClaudeStatus::Working,
             None,
             Source::User,
-            context.now,
+            now,
             String::new(),
         ));
     }
-    Ok(events)
+    events
+}
+
+/// The commands that bring what a session asks in line with a daemon that has just started: no hook is connected to it.
+pub fn recover(asks: &[Ask]) -> Vec<SessionCommand> {
+    asks.iter()
+        .filter(|ask| ask.needs_hook() && ask.is_attended())
+        .filter_map(|ask| {
+            Some(SessionCommand::ReportAskUnattended {
+                session: ask.asked.as_ref()?.session,
+                ask: ask.id,
+            })
+        })
+        .collect()
 }
 
 /// What a report about an ask changes.
-pub(super) fn report(world: &dyn World, command: &SessionCommand) -> Vec<Event> {
+pub(super) fn report(world: &dyn World, command: &SessionCommand, context: Context) -> Vec<Event> {
     match command {
         SessionCommand::ReportAsk {
             session,
@@ -120,6 +185,7 @@ pub(super) fn report(world: &dyn World, command: &SessionCommand) -> Vec<Event> 
             options,
             answerable,
             since,
+            attended,
         } => if_open(world, *session, |known| {
             // Reported again: it is open, or was closed meanwhile.
             if world.ask(*ask).is_some_and(|known| known.asked.is_some()) {
@@ -136,6 +202,7 @@ pub(super) fn report(world: &dyn World, command: &SessionCommand) -> Vec<Event> 
                 answerable: *answerable,
                 since: *since,
                 message: None,
+                attended: *attended,
             }))];
             let reason = match kind {
                 AskKind::Permission => Reason::Permission,
@@ -167,7 +234,37 @@ pub(super) fn report(world: &dyn World, command: &SessionCommand) -> Vec<Event> 
             }],
             Some(_) => Vec::new(),
         }),
-        // `decide` sends only those two here.
+        SessionCommand::ReportAskAttended { session, ask } => {
+            of_hook(world, *session, *ask, |_, found| {
+                if found.is_attended() {
+                    return Vec::new();
+                }
+                vec![Event::SessionAskAttended {
+                    session: *session,
+                    ask: *ask,
+                }]
+            })
+        }
+        SessionCommand::ReportAskUnattended { session, ask } => {
+            of_hook(world, *session, *ask, |_, found| {
+                if !found.is_attended() {
+                    return Vec::new();
+                }
+                vec![Event::SessionAskUnattended {
+                    session: *session,
+                    ask: *ask,
+                }]
+            })
+        }
+        SessionCommand::ReportAnswerTaken { session, ask } => {
+            of_hook(world, *session, *ask, |known, found| {
+                let given = found.given.get().cloned();
+                given
+                    .map(|given| closed_by(known, *ask, given, context.now))
+                    .unwrap_or_default()
+            })
+        }
+        // `decide` sends only those here.
         _ => Vec::new(),
     }
 }
@@ -185,6 +282,24 @@ pub(super) fn close_of_client(
     let mut events = close_all(session, outcome);
     events.retain(|event| !matches!(event, Event::SessionAskClosed { ask, .. } if is_ours(*ask)));
     events
+}
+
+/// What changes for an ask that a hook must take the answer to; nothing where it is over.
+fn of_hook(
+    world: &dyn World,
+    session: SessionId,
+    ask: AskId,
+    then: impl FnOnce(&Session, &Ask) -> Vec<Event>,
+) -> Vec<Event> {
+    if_open(world, session, |known| {
+        if !known.asks.contains(ask) {
+            return Vec::new();
+        }
+        match world.ask(ask).filter(Ask::needs_hook) {
+            Some(found) => then(known, &found),
+            None => Vec::new(),
+        }
+    })
 }
 
 /// The events that close everything the session asks.

@@ -218,6 +218,7 @@ fn asks(session: &Session, message: &Message, ask: AskId, context: Context) -> E
         options: vec![SEND_AGAIN.into(), DO_NOT_SEND.into()],
         answerable: true,
         since: context.now,
+        attended: None,
         message: Some(message.id),
     }))
 }

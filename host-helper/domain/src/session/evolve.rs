@@ -370,6 +370,34 @@ pub struct Ask {
     pub outcome: Register<AskOutcome>,
     /// The reason of a refusal, or the answer.
     pub text: Register<Option<String>>,
+    /// Does a hook wait for the answer? Nothing where that was told with the ask only.
+    #[serde(default)]
+    pub attended: Register<bool>,
+    /// The answer that was given through Claustre.
+    #[serde(default)]
+    pub given: Register<GivenAnswer>,
+}
+
+/// An answer given through Claustre.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenAnswer {
+    /// Which.
+    pub outcome: AskOutcome,
+    /// The reason of a refusal, or the answer itself.
+    pub text: Option<String>,
+}
+
+/// Where an ask is between the client's dialog and a person's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AskState {
+    /// It can be answered through Claustre.
+    Open,
+    /// It can only be answered in the client: nobody waits for an answer from here.
+    OnlyInTab,
+    /// It was answered through Claustre, and the client has not taken the answer yet.
+    Answered(GivenAnswer),
+    /// It is over.
+    Closed(AskOutcome),
 }
 
 impl Ask {
@@ -380,7 +408,45 @@ impl Ask {
             asked: None,
             outcome: Register::default(),
             text: Register::default(),
+            attended: Register::default(),
+            given: Register::default(),
         }
+    }
+
+    /// Where it is between dialog and answer.
+    pub fn state(&self) -> AskState {
+        if let Some(outcome) = self.outcome.get() {
+            return AskState::Closed(*outcome);
+        }
+        if !self.asked.as_ref().is_some_and(|asked| asked.answerable) {
+            return AskState::OnlyInTab;
+        }
+        if !self.needs_hook() {
+            return AskState::Open;
+        }
+        match (self.given.get(), self.is_attended()) {
+            (Some(given), _) => AskState::Answered(given.clone()),
+            (None, true) => AskState::Open,
+            (None, false) => AskState::OnlyInTab,
+        }
+    }
+
+    /// Does an answer count only when a hook has taken it? Earlier versions noted only of permissions that a hook asks them.
+    pub fn needs_hook(&self) -> bool {
+        self.asked.as_ref().is_some_and(|asked| {
+            let is_permission = asked.kind == AskKind::Permission && asked.message.is_none();
+            asked.attended.is_some() || is_permission
+        })
+    }
+
+    /// Does a hook wait for its answer?
+    pub fn is_attended(&self) -> bool {
+        let at_first = self
+            .asked
+            .as_ref()
+            .and_then(|asked| asked.attended)
+            .unwrap_or(true);
+        self.attended.get().copied().unwrap_or(at_first)
     }
 
     /// What kind it is.
@@ -394,6 +460,15 @@ impl Ask {
     pub fn evolve(&mut self, recorded: &Recorded) {
         match &recorded.event {
             Event::SessionAsked(asked) => self.asked = Some(asked.clone()),
+            Event::SessionAskAttended { .. } => self.attended.write(true, recorded.stamp(0)),
+            Event::SessionAskUnattended { .. } => self.attended.write(false, recorded.stamp(0)),
+            Event::SessionAskAnswered { outcome, text, .. } => self.given.write(
+                GivenAnswer {
+                    outcome: *outcome,
+                    text: text.clone(),
+                },
+                recorded.stamp(0),
+            ),
             Event::SessionAskClosed { outcome, text, .. } => {
                 self.outcome.write(*outcome, recorded.stamp(0));
                 self.text.write(text.clone(), recorded.stamp(0));

@@ -216,7 +216,11 @@ pub(super) fn decide(
         | C::ReportMessageSeen { .. }
         | C::ReportMessageInDoubt { .. }
         | C::ReportMessageHeld { .. } => Ok(delivery::report(world, command, context)),
-        C::ReportAsk { .. } | C::ReportAskClosed { .. } => Ok(answer::report(world, command)),
+        C::ReportAsk { .. }
+        | C::ReportAskAttended { .. }
+        | C::ReportAskUnattended { .. }
+        | C::ReportAnswerTaken { .. }
+        | C::ReportAskClosed { .. } => Ok(answer::report(world, command, context)),
         C::ReportState {
             session,
             state,

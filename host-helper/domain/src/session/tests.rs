@@ -21,11 +21,11 @@ use crate::{
 };
 
 /// One session that works on a task.
-struct Desk {
-    world: MemoryWorld,
+pub(super) struct Desk {
+    pub(super) world: MemoryWorld,
     project: ProjectId,
     task: TaskId,
-    session: SessionId,
+    pub(super) session: SessionId,
 }
 
 impl Desk {
@@ -63,7 +63,7 @@ impl Desk {
     }
 
     /// With a client that waits for a prompt.
-    fn idle() -> Self {
+    pub(super) fn idle() -> Self {
         let mut desk = Self::new();
         let session = desk.session;
         desk.go(S::ReportClientStarted {
@@ -76,20 +76,20 @@ impl Desk {
         desk
     }
 
-    fn go(&mut self, command: S) -> Vec<Event> {
+    pub(super) fn go(&mut self, command: S) -> Vec<Event> {
         self.attempt(command).unwrap()
     }
 
-    fn attempt(&mut self, command: S) -> Result<Vec<Event>, Rejection> {
+    pub(super) fn attempt(&mut self, command: S) -> Result<Vec<Event>, Rejection> {
         self.world.now = self.world.now.plus_millis(1000);
         self.world.run(Command::Session(command))
     }
 
-    fn refused(&mut self, command: S) -> String {
+    pub(super) fn refused(&mut self, command: S) -> String {
         self.attempt(command).unwrap_err().to_string()
     }
 
-    fn says(&mut self, status: C) {
+    pub(super) fn says(&mut self, status: C) {
         let (session, since) = (self.session, self.world.now);
         self.go(S::ReportStatus {
             session,
@@ -101,7 +101,7 @@ impl Desk {
         });
     }
 
-    fn stands(&self) -> (C, Option<Reason>) {
+    pub(super) fn stands(&self) -> (C, Option<Reason>) {
         let standing = self.world.session_now(self.session).status();
         (standing.status, standing.reason)
     }
@@ -110,7 +110,7 @@ impl Desk {
         self.world.status(self.task)
     }
 
-    fn ask(&mut self, kind: AskKind, answerable: bool) -> AskId {
+    pub(super) fn ask(&mut self, kind: AskKind, answerable: bool) -> AskId {
         let ask = AskId::new(self.world.mint());
         let (session, since) = (self.session, self.world.now);
         self.go(S::ReportAsk {
@@ -122,17 +122,24 @@ impl Desk {
             options: Vec::new(),
             answerable,
             since,
+            attended: (kind == AskKind::Permission).then_some(true),
         });
         ask
     }
 
-    fn answer(&self, ask: Option<AskId>, outcome: AskOutcome) -> S {
+    pub(super) fn answer(&self, ask: Option<AskId>, outcome: AskOutcome) -> S {
         S::Answer {
             session: self.session,
             ask,
             outcome,
             text: Some("because".into()),
         }
+    }
+
+    /// The client takes the answer to this.
+    fn taken(&mut self, ask: AskId) {
+        let session = self.session;
+        self.go(S::ReportAnswerTaken { session, ask });
     }
 
     fn send(&mut self, text: &str) -> MessageId {
@@ -358,6 +365,7 @@ fn a_permission_is_answered_through_claustre() {
         assert_eq!(desk.stands().0, C::WaitingForInput);
         let answer = desk.answer(Some(ask), outcome);
         desk.go(answer.clone());
+        desk.taken(ask);
         assert_eq!(desk.stands(), (C::Working, None));
         let known = desk.world.ask(ask).unwrap();
         assert_eq!(known.outcome.get(), Some(&outcome));
@@ -393,6 +401,7 @@ fn an_answer_must_fit_what_is_asked() {
     );
     let permission = desk.ask(AskKind::Permission, true);
     desk.go(anything);
+    desk.taken(permission);
     let known = desk.world.session_now(desk.session);
     assert!(!known.asks.contains(permission) && known.asks.contains(question));
     assert_eq!(
@@ -456,10 +465,13 @@ fn a_report_of_an_ask_that_comes_again_does_not_ask_again() {
         options: Vec::new(),
         answerable: true,
         since: desk.world.now,
+        attended: Some(true),
     };
     assert_eq!(desk.go(again.clone()), []);
     let answer = desk.answer(Some(ask), AskOutcome::Approved);
     desk.go(answer);
+    assert_eq!(desk.go(again.clone()), []);
+    desk.taken(ask);
     assert_eq!(desk.go(again), []);
     assert!(desk.world.session_now(session).asks.is_empty());
 }

@@ -459,6 +459,14 @@ pub fn command(
             None => Command::Task(TaskCommand::Submit { task }),
         },
         36 | 37 => match session {
+            Some((_, session)) if with.is_multiple_of(2) && !known.asks.is_empty() => {
+                let ask = pick(&known.asks, what).unwrap_or(AskId::new(session.uuid()));
+                Command::Session(match with % 3 {
+                    0 => SessionCommand::ReportAskAttended { session, ask },
+                    1 => SessionCommand::ReportAskUnattended { session, ask },
+                    _ => SessionCommand::ReportAnswerTaken { session, ask },
+                })
+            }
             Some((_, session)) => {
                 let ask = AskId::new(mint());
                 known.asks.push(ask);
@@ -475,6 +483,10 @@ pub fn command(
                     options: vec!["yes".into(), "no".into()],
                     answerable: with % 5 != 0,
                     since: now,
+                    attended: [None, Some(true), Some(false)]
+                        .get(usize::from(with % 3))
+                        .copied()
+                        .flatten(),
                 })
             }
             None => Command::Task(TaskCommand::Submit { task }),

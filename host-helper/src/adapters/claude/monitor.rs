@@ -145,7 +145,13 @@ impl ClaudeAgent {
             .or_insert_with(|| Watched::new(session, at))
     }
 
-    fn hear_hook(&mut self, report: &Report, input: &Value, at: Timestamp) -> Heard {
+    fn hear_hook(
+        &mut self,
+        report: &Report,
+        input: &Value,
+        at: Timestamp,
+        is_connected: bool,
+    ) -> Heard {
         let mut input = input.clone();
         let is_cut = input.get(CUT).is_some();
         if is_cut
@@ -167,15 +173,20 @@ impl ClaudeAgent {
         };
         let watched = self.watched(report.session, at);
         if watched.is_stored(report.id) {
-            // It came before; the log knows it. Whoever waits for its answer still may.
-            return Heard {
-                waits_for: watched.ask_of(report.id),
-                ..Heard::default()
-            };
+            let asked = watched.ask_of(report.id);
+            // It came before; the log knows it. Whoever waits for its answer still may. What came from the spool too late to
+            // be believed is believed of a hook that is there.
+            if asked.is_some() || !is_connected {
+                return Heard {
+                    waits_for: asked,
+                    ..Heard::default()
+                };
+            }
         }
-        let mut meaning = watched.hear(&hook, report.id, at);
+        let mut meaning = watched.hear(&hook, report.id, at, is_connected);
         if is_cut {
             leave_to_tab(&mut meaning.commands);
+            meaning.waits_for = None;
         }
         let live = live_of(&hook.event, at);
         for command in &meaning.commands {
@@ -190,6 +201,24 @@ impl ClaudeAgent {
             commands: meaning.commands.into_iter().map(Command::Session).collect(),
             live: Some(live),
             waits_for: meaning.waits_for,
+        }
+    }
+
+    fn take(&mut self, report: &Report, now: Timestamp, is_connected: bool) -> Heard {
+        // Nothing happens after it is reported: then the clock was set back in between.
+        let at = report.at.min(now);
+        if let Some(watched) = self.sessions.get_mut(&report.session) {
+            watched.keep_to_the_clock(at, now);
+        }
+        if self.forgotten.contains(&report.session) {
+            return self.hear_last(report);
+        }
+        match &report.body {
+            ReportBody::Hook(input) => self.hear_hook(report, input, at, is_connected),
+            ReportBody::StatusLine(input) => self.hear_status_line(report.session, input, at),
+            // Of the log alone: see `engine::reports`.
+            ReportBody::AnswerTaken { .. } => Heard::default(),
+            body => self.hear_launcher(report.session, body, at),
         }
     }
 
@@ -291,7 +320,9 @@ impl ClaudeAgent {
                 };
                 is_news.then(command).into_iter().collect()
             }
-            ReportBody::Hook(_) | ReportBody::StatusLine(_) => Vec::new(),
+            ReportBody::Hook(_) | ReportBody::StatusLine(_) | ReportBody::AnswerTaken { .. } => {
+                Vec::new()
+            }
         };
         let has_ended = watched.has_ended();
         Heard {
@@ -388,19 +419,11 @@ impl Agent for ClaudeAgent {
     }
 
     fn hear(&mut self, report: &Report, now: Timestamp) -> Heard {
-        // Nothing happens after it is reported: then the clock was set back in between.
-        let at = report.at.min(now);
-        if let Some(watched) = self.sessions.get_mut(&report.session) {
-            watched.keep_to_the_clock(at, now);
-        }
-        if self.forgotten.contains(&report.session) {
-            return self.hear_last(report);
-        }
-        match &report.body {
-            ReportBody::Hook(input) => self.hear_hook(report, input, at),
-            ReportBody::StatusLine(input) => self.hear_status_line(report.session, input, at),
-            body => self.hear_launcher(report.session, body, at),
-        }
+        self.take(report, now, false)
+    }
+
+    fn hear_connected(&mut self, report: &Report, now: Timestamp) -> Heard {
+        self.take(report, now, true)
     }
 
     fn stored(&mut self, session: SessionId, report: EventId) {

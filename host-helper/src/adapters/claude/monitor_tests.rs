@@ -70,6 +70,7 @@ impl World {
             at: Timestamp::from_millis(at),
             zellij_session: None,
             pane_id: None,
+            acknowledges: false,
             body,
         }
     }

@@ -285,6 +285,8 @@ mod tests {
                 options: Vec::new(),
                 answerable: true,
                 since: Timestamp::default(),
+                answered: false,
+                cut: false,
             }),
             files_changed: 0,
             lines_added: 0,
@@ -367,6 +369,8 @@ mod tests {
             title: format!("{number}"),
             detail: "d".repeat(5_000),
             since: Timestamp::default(),
+            ask_id: None,
+            only_in_tab: false,
         };
         let parts = split_update(DashboardUpdate {
             reset: true,

@@ -107,6 +107,8 @@ pub fn inbox_items(
             title: "claustre".into(),
             detail: warning.text,
             since: warning.since,
+            ask_id: None,
+            only_in_tab: false,
         })
         .into_iter()
         .collect();

@@ -4,20 +4,23 @@ use std::{path::Path, time::Duration};
 
 use claustre_domain::{
     command::{Command, SessionCommand},
-    event::AskOutcome,
-    session::Session as SessionEntity,
+    entity::{EntityRef, touched},
+    event::{AskOutcome, Event, Recorded},
+    session::{AskState, Session as SessionEntity},
 };
 use claustre_protocol::{
-    ids::{MessageId, SessionId},
+    ids::{AskId, MessageId, SessionId},
     model::Session,
     request::{Closing, Decision, Done, Preview, SessionList, SessionNew, WithText},
     rpc::{Fault, FaultCode},
     status::Mode,
 };
 
+use tokio::{sync::broadcast, time::timeout};
+
 use super::{Api, done, present};
 use crate::{
-    engine::{effects, port_fault},
+    engine::{Advanced, effects, port_fault},
     ports::{Multiplexer, PaneFacts, PortError},
     store::SessionFilter,
     text,
@@ -25,6 +28,8 @@ use crate::{
 
 /// Longest message or answer, in characters.
 const LONGEST_MESSAGE: usize = 1_000_000;
+/// How long the client may take to take an answer: its hook is connected and only prints it.
+const ANSWER_TAKEN: Duration = Duration::from_secs(5);
 /// Longest diff that is given, in characters: a line of an answer has its limit, and a reader too.
 const LONGEST_DIFF: usize = 2_000_000;
 /// How long reading or focusing a pane may take, with waiting for its turn.
@@ -149,7 +154,67 @@ impl Api {
                 .text
                 .map(|answer| text::written(&answer, LONGEST_MESSAGE)),
         };
-        self.order_session(session, command, actor).await
+        let mut advanced = self.engine.subscribe();
+        let given = self
+            .engine
+            .submit(Command::Session(command), actor)
+            .await?
+            .events
+            .into_iter()
+            .find_map(|recorded| match recorded.event {
+                Event::SessionAskAnswered { ask, .. } => Some(ask),
+                _ => None,
+            });
+        if let Some(ask) = given {
+            // Only an answer that the client has taken is one.
+            timeout(ANSWER_TAKEN, self.taken(ask, &mut advanced))
+                .await
+                .map_err(|_| not_taken("its client has not taken the answer yet"))??;
+        }
+        self.session_of(session).await
+    }
+
+    /// Waits until the client has taken the answer to this.
+    async fn taken(
+        &self,
+        ask: AskId,
+        advanced: &mut broadcast::Receiver<Advanced>,
+    ) -> Result<(), Fault> {
+        loop {
+            let known = self.engine.read(move |reader| reader.ask(ask)).await?;
+            let Some(known) = known else {
+                return Err(not_taken("it is gone"));
+            };
+            match known.state() {
+                AskState::Closed(
+                    AskOutcome::Approved | AskOutcome::Denied | AskOutcome::Answered,
+                ) => return Ok(()),
+                AskState::Closed(AskOutcome::Elsewhere) => {
+                    return Err(not_taken("it was answered in its tab meanwhile"));
+                }
+                AskState::Closed(AskOutcome::Gone) => {
+                    return Err(not_taken("it does not ask any more"));
+                }
+                AskState::Answered(_) if known.is_attended() => {}
+                AskState::Answered(_) | AskState::Open | AskState::OnlyInTab => {
+                    return Err(not_taken(
+                        "its hook ended before the client took the answer",
+                    ));
+                }
+            }
+            let is_about_it =
+                |recorded: &Recorded| touched(&recorded.event).any(|of| of == EntityRef::Ask(ask));
+            loop {
+                match advanced.recv().await {
+                    Ok(news) if news.events.iter().any(is_about_it) => break,
+                    Ok(_) => {}
+                    Err(broadcast::error::RecvError::Lagged(_)) => break,
+                    Err(broadcast::error::RecvError::Closed) => {
+                        return Err(not_taken("the daemon is ending"));
+                    }
+                }
+            }
+        }
     }
 
     pub(super) async fn session_preview(&self, named: &str) -> Result<Preview, Fault> {
@@ -255,4 +320,13 @@ impl Api {
         self.engine.submit(Command::Session(command), actor).await?;
         self.session_of(session).await
     }
+}
+
+/// The answer was given, and it is not known that it had an effect.
+fn not_taken(why: &str) -> Fault {
+    Fault::new(
+        FaultCode::Refused,
+        format!("answering the session: {why}"),
+        Some("claustre inbox shows whether it still asks; its tab can always answer: claustre task attach".into()),
+    )
 }

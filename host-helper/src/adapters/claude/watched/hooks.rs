@@ -13,16 +13,26 @@ use super::{
 };
 use crate::adapters::claude::hook_event::{Hook, HookEvent, Question};
 use crate::adapters::claude::hook_state::HookState;
+use crate::adapters::claude::permission::FULL_LIMIT;
 
 impl Watched {
-    /// Takes in a hook.
-    pub fn hear(&mut self, hook: &Hook, report: EventId, at: Timestamp) -> Meaning {
+    /// Takes in a hook. One that is connected waits for an answer at this moment, however old it is.
+    pub fn hear(
+        &mut self,
+        hook: &Hook,
+        report: EventId,
+        at: Timestamp,
+        is_connected: bool,
+    ) -> Meaning {
         let heard_at = self.hook.as_ref().map(|state| state.heard_at);
         let asks = matches!(
             hook.event,
             HookEvent::PermissionRequested { .. } | HookEvent::QuestionAsked { .. }
         );
-        if asks && heard_at.is_some_and(|heard| heard.millis_since(at) > SETTLE_MILLIS) {
+        if asks
+            && !is_connected
+            && heard_at.is_some_and(|heard| heard.millis_since(at) > SETTLE_MILLIS)
+        {
             // It lay in the spool: nobody waits for its answer, and what closed it was heard already.
             return Meaning::default();
         }
@@ -179,6 +189,8 @@ impl Watched {
         }
         self.grace = Grace::None;
         meaning.waits_for = Some(ask);
+        // What is too long to be shown whole is not answered from here.
+        let answerable = detail.chars().count() < FULL_LIMIT;
         meaning.commands.push(SessionCommand::ReportAsk {
             session: self.session,
             ask,
@@ -186,8 +198,10 @@ impl Watched {
             title,
             detail,
             options,
-            answerable: true,
+            answerable,
             since: at,
+            // Whoever takes the report knows.
+            attended: Some(false),
         });
         Some(ask)
     }
