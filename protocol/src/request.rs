@@ -122,6 +122,9 @@ pub enum Request {
     /// What its worktree holds that its base does not, uncommitted work included. Answer: [`Preview`].
     #[serde(rename = "session.diff")]
     SessionDiff(Named),
+    /// Everything it asks now, the most urgent first. Answer: a list of [`Ask`](crate::model::Ask).
+    #[serde(rename = "session.asks")]
+    SessionAsks(Named),
     /// Goes to its tab. Answer: [`Done`].
     #[serde(rename = "session.focus")]
     SessionFocus(Named),

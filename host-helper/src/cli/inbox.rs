@@ -10,6 +10,7 @@ use super::{
     Context,
     error::{CliError, Kind},
     project,
+    task::decide::apart,
     ui::{Column, Ui, age},
 };
 
@@ -76,9 +77,16 @@ fn kind(item: &InboxItem) -> String {
 
 /// The items as a table.
 pub fn table(ui: Ui, items: &[InboxItem]) -> Result<(), CliError> {
+    let letters = |item: &InboxItem| item.ask_id.map(|id| id.uuid().simple().to_string());
+    let asks: Vec<String> = items.iter().filter_map(letters).collect();
     let rows: Vec<Vec<String>> = items
         .iter()
         .map(|item| {
+            let detail = if item.only_in_tab {
+                format!("answer it in its tab: {}", item.detail)
+            } else {
+                item.detail.clone()
+            };
             let id = item
                 .task_id
                 .map(|id| id.short())
@@ -86,15 +94,19 @@ pub fn table(ui: Ui, items: &[InboxItem]) -> Result<(), CliError> {
             vec![
                 kind(item),
                 id.unwrap_or_default(),
+                letters(item)
+                    .map(|ask| apart(&asks, &ask))
+                    .unwrap_or_default(),
                 age(item.since),
                 item.title.clone(),
-                item.detail.clone(),
+                detail,
             ]
         })
         .collect();
     let columns = [
         Column::Left("NEEDS"),
         Column::Left("ID"),
+        Column::Left("ASK"),
         Column::Right("AGE"),
         Column::Left("WHAT"),
         Column::Left("DETAIL"),

@@ -1,6 +1,7 @@
 //! `claustre task`.
 
 mod args;
+pub mod decide;
 
 use std::process::ExitCode;
 
@@ -21,8 +22,12 @@ use super::{
     ui::{Column, Ui, age, count},
 };
 
+use decide::Verdict;
+
 pub use args::{AddArgs, ListArgs};
-use args::{BlockArgs, DenyArgs, EditArgs, LaunchArgs, MoveArgs, NameArgs, SendArgs, SureArgs};
+use args::{
+    ApproveArgs, BlockArgs, DenyArgs, EditArgs, LaunchArgs, MoveArgs, NameArgs, SendArgs, SureArgs,
+};
 
 #[derive(Debug, Subcommand)]
 pub enum TaskCommand {
@@ -40,9 +45,9 @@ pub enum TaskCommand {
     Launch(LaunchArgs),
     /// Send its session a message, delivered when it is ready; `-` reads standard input.
     Send(SendArgs),
-    /// Allow what its session asks to do.
-    Approve(NameArgs),
-    /// Refuse what its session asks to do.
+    /// Allow what its session asks to do: what --ask names, or what is shown here and confirmed.
+    Approve(ApproveArgs),
+    /// Refuse what its session asks to do: what --ask names, or what is shown here and confirmed.
     Deny(DenyArgs),
     /// Answer the question of its session.
     Answer(SendArgs),
@@ -82,22 +87,20 @@ pub fn run(context: &mut Context, command: TaskCommand) -> Result<ExitCode, CliE
         TaskCommand::Show(args) => show(context, named(args)),
         TaskCommand::Edit(args) => edit(context, *args),
         TaskCommand::Send(args) => session::send(context, args.task, args.text),
-        TaskCommand::Approve(args) => {
-            let decision = Decision {
-                of: args.task,
-                ask: None,
-                text: None,
-            };
-            session::changed(context, Request::SessionApprove(decision))
-        }
-        TaskCommand::Deny(args) => {
-            let decision = Decision {
-                of: args.task,
-                ask: None,
-                text: args.reason,
-            };
-            session::changed(context, Request::SessionDeny(decision))
-        }
+        TaskCommand::Approve(args) => decide::run(
+            context,
+            Verdict::Approve,
+            args.task,
+            args.ask.as_deref(),
+            None,
+        ),
+        TaskCommand::Deny(args) => decide::run(
+            context,
+            Verdict::Deny,
+            args.task,
+            args.ask.as_deref(),
+            args.reason,
+        ),
         TaskCommand::Answer(args) => {
             let decision = Decision {
                 of: args.task,

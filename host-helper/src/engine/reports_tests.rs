@@ -144,6 +144,7 @@ impl Bench {
         let store = Store::open(&path, Uuid::new_v4).unwrap();
         let machine = store.machine();
         let (work, orders) = channel::channel(64);
+        let (first, of_people) = channel::channel(64);
         let (advanced, _) = broadcast::channel(64);
         let (told, position) = watch::channel(store.position());
         let waits: Arc<dyn Waits> = Arc::new(SystemWaits::default());
@@ -156,9 +157,12 @@ impl Bench {
             waits.clone(),
             health.clone(),
         );
-        let writer = thread::spawn(move || writer::run(writing, orders).unwrap());
+        let writer = thread::spawn(move || {
+            writer::run(writing, writer::Inbox { orders, of_people }).unwrap()
+        });
         let engine = Engine::new(Parts {
             work,
+            first,
             advanced,
             position,
             readers: ReaderPool::new(move || Reader::open(&path, machine)),

@@ -146,6 +146,7 @@ fn requests() -> Vec<Request> {
         Request::SessionRestart(named()),
         Request::SessionPreview(named()),
         Request::SessionDiff(named()),
+        Request::SessionAsks(named()),
         Request::SessionFocus(named()),
         Request::SessionSend(with_text()),
         Request::SessionApprove(decision()),
@@ -230,6 +231,7 @@ const fn answer_of(request: &Request) -> &'static str {
         | R::SessionDeny(_)
         | R::SessionAnswer(_) => "session",
         R::SessionPreview(_) | R::SessionDiff(_) => "preview",
+        R::SessionAsks(_) => "ask_that_was_answered",
         R::InboxList(_) => "inbox_item",
         R::StatusShow(_) => "status_overview",
         R::WorktreeList(_) => "snapshot",

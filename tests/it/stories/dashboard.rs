@@ -259,7 +259,7 @@ fn detached_attached_twice_and_reloaded_nothing_is_lost_or_done_twice() {
     machine.claustre(&["task", "launch", &fourth]);
     has_one_tab(&machine, &zellij, &fourth);
     machine.wait_task(&fourth, "in_review");
-    machine.claustre(&["task", "approve", &asking]);
+    machine.approve(&asking);
     machine.wait_task(&asking, "in_review");
 
     for task in [&first, &asking, &third, &fourth] {

@@ -147,7 +147,7 @@ fn a_permission_outlives_the_daemon_that_was_asked() {
     assert_eq!(after["id"], before["id"], "it is the same question");
     machine.wait_session(&task, "waiting_for_input", "permission");
 
-    machine.claustre(&["task", "approve", &task]);
+    machine.approve(&task);
     gate.wait_until_reached();
     gate.open();
     let session = machine.wait_session(&task, "idle", "");

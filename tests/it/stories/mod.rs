@@ -9,6 +9,7 @@ mod launched_first;
 mod pull_request;
 mod real_client;
 mod removal;
+mod storm;
 mod support;
 mod task_life;
 mod two_projects_three_tasks;

@@ -214,7 +214,7 @@ fn tell(machine: &Machine, gate: &Gate) {
 
     // One may not; what the model asks then is answered from here, too.
     machine.wait_ask(&publish, "permission");
-    machine.claustre(&["task", "deny", &publish, "--reason", "not before Monday"]);
+    machine.deny(&publish, "not before Monday");
     let question = machine.wait_ask(&publish, "question");
     assert_eq!(question["options"], json!(["red", "blue"]), "{question:#}");
     machine.claustre(&["task", "answer", &publish, "blue"]);
@@ -233,7 +233,7 @@ fn tell(machine: &Machine, gate: &Gate) {
 
     // One client is killed in the middle of a command, and its conversation continued.
     machine.wait_ask(&notes, "permission");
-    machine.claustre(&["task", "approve", &notes]);
+    machine.approve(&notes);
     gate.wait_until_reached();
     let conversation = text(&machine.session_now(&notes)["claude_session_id"]);
     kill_9(client_of(machine, &notes));

@@ -170,6 +170,20 @@ impl Machine {
         session["ask"].clone()
     }
 
+    /// Waits until a session asks for permission, and allows what it asks.
+    #[track_caller]
+    pub fn approve(&self, named: &str) {
+        let ask = text(&self.wait_ask(named, "permission")["id"]);
+        self.claustre(&["task", "approve", named, "--ask", &ask]);
+    }
+
+    /// Waits until a session asks for permission, and refuses what it asks.
+    #[track_caller]
+    pub fn deny(&self, named: &str, reason: &str) {
+        let ask = text(&self.wait_ask(named, "permission")["id"]);
+        self.claustre(&["task", "deny", named, "--ask", &ask, "--reason", reason]);
+    }
+
     /// The worktree of a task's session.
     #[track_caller]
     pub fn worktree(&self, named: &str) -> PathBuf {

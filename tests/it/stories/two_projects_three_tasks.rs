@@ -56,7 +56,26 @@ fn two_projects_three_tasks_one_approval_and_one_denial() {
     );
     let worktree = machine.worktree(&clean);
     assert!(!worktree.join("cleaned.txt").exists(), "it waits");
-    machine.claustre(&["task", "approve", &clean]);
+    // A script that does not say what it allows is refused with the command that does.
+    let refused = machine.env.claustre(&["task", "approve", &clean]);
+    let id = text(&ask["id"]).replace('-', "");
+    let hint = format!("claustre task approve {clean} --ask {}", &id[..8]);
+    assert!(
+        refused.code == Some(2) && refused.stderr.contains(&hint),
+        "{}",
+        refused.snapshot()
+    );
+    let other = machine.refused(&["task", "approve", &clean, "--ask", "ffffffff"]);
+    assert!(other.contains("does not ask 'ffffffff'"), "{other}");
+    let inbox = machine.claustre(&["inbox"]).stdout;
+    assert!(inbox.contains(&id[..8]), "{inbox}");
+    assert!(!worktree.join("cleaned.txt").exists(), "it still waits");
+    let allowed = machine.claustre(&["task", "approve", &clean, "--ask", &id[..12]]);
+    assert!(
+        allowed.stderr.contains("echo cleaned > cleaned.txt"),
+        "what was allowed is printed: {}",
+        allowed.stderr
+    );
     let cleaned = machine.wait_task(&clean, "in_review");
     assert_eq!(
         std::fs::read_to_string(worktree.join("cleaned.txt")).unwrap(),
@@ -73,7 +92,7 @@ fn two_projects_three_tasks_one_approval_and_one_denial() {
 
     // One may not, and the model reads why.
     machine.wait_ask(&publish, "permission");
-    machine.claustre(&["task", "deny", &publish, "--reason", "not before Monday"]);
+    machine.deny(&publish, "not before Monday");
     machine.wait_task(&publish, "in_review");
     assert!(!machine.worktree(&publish).join("published.txt").exists());
     let told = tool_results(&machine.transcript(&publish));

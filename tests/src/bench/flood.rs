@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use claustre::client::Client;
-use claustre::fast::report::{Delivery, Line as ReportLine, Patience, Reporter};
+use claustre::fast::report::{Delivery, Line as ReportLine, Reporter};
 use claustre_protocol::hook::{SESSION_VARIABLE, TOKEN_VARIABLE};
 use claustre_protocol::ids::SessionId;
 use claustre_protocol::request::{Nothing, Request, TaskAdd};
@@ -37,10 +37,7 @@ pub fn run(report: &mut Report, scale: &Scale) -> Result<()> {
     let calls = scale.queries.min(200);
     let quiet = measure(&stage, calls)?;
     let flooded = during(&stage, calls, |reporter, line, _| {
-        matches!(
-            reporter.deliver(line, &Patience::Deadline),
-            Delivery::Taken(_)
-        )
+        matches!(reporter.deliver(line), Delivery::Taken(_))
     })?;
     add(report, PATH, &quiet, &flooded, true);
     // The same as whole processes: what is measured then is the machine, too.

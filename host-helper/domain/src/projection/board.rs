@@ -129,16 +129,25 @@ pub fn session(session: &Session, project_name: &str, asks: &[Ask]) -> Option<mo
     })
 }
 
-/// What must be answered first: a permission before a question before a dialog, the oldest of its kind.
-pub fn first_ask(asks: &[Ask]) -> Option<model::Ask> {
+/// What must be answered first of all that is asked.
+pub fn first_ask(open: &[Ask]) -> Option<model::Ask> {
+    asks(open).into_iter().next()
+}
+
+/// Everything that is asked: a permission before a question before a dialog, the oldest of its kind first.
+pub fn asks(asks: &[Ask]) -> Vec<model::Ask> {
     let order = |kind| match kind {
         AskKind::Permission => 0,
         AskKind::Question => 1,
         AskKind::Dialog => 2,
     };
-    asks.iter()
+    let mut found: Vec<_> = asks
+        .iter()
         .filter_map(|ask| Some((ask.asked.as_deref()?, ask.state())))
-        .min_by_key(|(asked, _)| (order(asked.kind), asked.since, asked.ask))
+        .collect();
+    found.sort_by_key(|(asked, _)| (order(asked.kind), asked.since, asked.ask));
+    found
+        .into_iter()
         .map(|(asked, state)| model::Ask {
             id: asked.ask,
             kind: asked.kind,
@@ -146,8 +155,9 @@ pub fn first_ask(asks: &[Ask]) -> Option<model::Ask> {
             detail: asked.detail.clone(),
             options: asked.options.clone(),
             answerable: state == AskState::Open,
+            since: asked.since,
             answered: matches!(state, AskState::Answered(_)),
             cut: false,
-            since: asked.since,
         })
+        .collect()
 }

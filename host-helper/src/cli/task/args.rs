@@ -135,9 +135,21 @@ pub struct SendArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// The task.
+    pub task: String,
+    /// What is allowed: its id, or the beginning of it, as `claustre inbox` shows it.
+    #[arg(long, value_name = "ID")]
+    pub ask: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub struct DenyArgs {
     /// The task.
     pub task: String,
+    /// What is refused: its id, or the beginning of it, as `claustre inbox` shows it.
+    #[arg(long, value_name = "ID")]
+    pub ask: Option<String>,
     /// What the agent is told.
     #[arg(long, short)]
     pub reason: Option<String>,

@@ -129,6 +129,7 @@ impl Api {
             R::SessionRestart(named) => json(self.session_restart(&named.of, actor).await?),
             R::SessionPreview(named) => json(self.session_preview(&named.of).await?),
             R::SessionDiff(named) => json(self.session_diff(&named.of).await?),
+            R::SessionAsks(named) => json(self.session_asks(&named.of).await?),
             R::SessionFocus(named) => json(self.session_focus(&named.of).await?),
             R::SessionSend(with) => json(self.session_send(with, actor).await?),
             R::SessionApprove(decision) => json(

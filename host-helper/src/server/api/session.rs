@@ -6,11 +6,12 @@ use claustre_domain::{
     command::{Command, SessionCommand},
     entity::{EntityRef, touched},
     event::{AskOutcome, Event, Recorded},
+    projection::board,
     session::{AskState, Session as SessionEntity},
 };
 use claustre_protocol::{
     ids::{AskId, MessageId, SessionId},
-    model::Session,
+    model::{Ask, Session},
     request::{Closing, Decision, Done, Preview, SessionList, SessionNew, WithText},
     rpc::{Fault, FaultCode},
     status::Mode,
@@ -259,6 +260,13 @@ impl Api {
         Ok(Preview {
             text: text::sanitise(&text, LONGEST_DIFF),
         })
+    }
+
+    pub(super) async fn session_asks(&self, named: &str) -> Result<Vec<Ask>, Fault> {
+        let session = self.find_session("reading what it asks", named).await?.id;
+        self.engine
+            .read(move |reader| Ok(board::asks(&reader.open_asks(session)?)))
+            .await
     }
 
     pub(super) async fn session_focus(&self, named: &str) -> Result<Done, Fault> {
