@@ -200,6 +200,7 @@ fn board(position: i64) -> DashboardUpdate {
             goal: "g".repeat(200),
             repo_path: "/r".to_owned(),
             default_branch: "main".to_owned(),
+            tasks: Default::default(),
         }],
         ..DashboardUpdate::default()
     }

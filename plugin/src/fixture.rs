@@ -52,6 +52,7 @@ pub fn project(number: u128, name: &str, goal: &str) -> ProjectCard {
         goal: goal.into(),
         repo_path: format!("/home/mara/code/{name}"),
         default_branch: "main".into(),
+        tasks: Default::default(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the dashboard draws. The daemon sends cards, and from then on only those that changed.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -78,6 +80,9 @@ pub struct ProjectCard {
     pub repo_path: String,
     /// Its default branch.
     pub default_branch: String,
+    /// How many tasks it has in each status, counted by the store: the dashboard may hold fewer of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tasks: BTreeMap<TaskStatus, u64>,
 }
 
 /// A session as listed and detailed.

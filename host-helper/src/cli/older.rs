@@ -20,6 +20,7 @@ impl From<ListTasksArgs> for task::ListArgs {
             project: older.project,
             status: older.status,
             limit: 0,
+            after: None,
         }
     }
 }

@@ -9,8 +9,8 @@ use clap::Subcommand;
 use claustre_protocol::{
     model::{Session, Task, TaskDetail},
     request::{
-        Closing, Decision, Done, EventsWatch, Named, Nothing, Preview, Request, TaskAdd, TaskEdit,
-        TaskList, TaskMove, WithText,
+        Closing, Decision, Done, EventsWatch, Named, Nothing, Preview, Request, StatusOverview,
+        StatusShow, TaskAdd, TaskEdit, TaskList, TaskMove, WithText,
     },
     status::{TaskStatus, Word},
 };
@@ -214,11 +214,15 @@ pub fn add(context: &mut Context, args: AddArgs) -> Result<(), CliError> {
 
 pub fn list(context: &mut Context, args: ListArgs) -> Result<(), CliError> {
     let request = TaskList {
-        project: args.project,
+        project: args.project.clone(),
         status: args.status,
         limit: args.limit,
+        after: args.after,
     };
     let tasks: Vec<Task> = context.call(Request::TaskList(request))?;
+    if tasks.len() >= page_size(args.limit) {
+        say_cut(context, &tasks, args.project, args.status)?;
+    }
     if context.ui.json {
         return context.ui.json(&tasks);
     }
@@ -252,6 +256,41 @@ pub fn list(context: &mut Context, args: ListArgs) -> Result<(), CliError> {
         Column::Right("COST"),
     ];
     context.ui.table(&columns, &rows)
+}
+
+/// Tasks of a list that names this limit.
+fn page_size(limit: u32) -> usize {
+    match limit {
+        0 => 1_000,
+        limit => usize::try_from(limit).unwrap_or(usize::MAX),
+    }
+}
+
+/// Says where a list is a part of what there is, and how to see the rest.
+fn say_cut(
+    context: &mut Context,
+    tasks: &[Task],
+    project: Option<String>,
+    status: Option<TaskStatus>,
+) -> Result<(), CliError> {
+    let Some(last) = tasks.last() else {
+        return Ok(());
+    };
+    let shown: StatusOverview = context.call(Request::StatusShow(StatusShow { project }))?;
+    let all: u64 = shown
+        .tasks
+        .iter()
+        .filter(|(word, _)| status.is_none_or(|status| status.word() == word.as_str()))
+        .map(|(_, count)| count)
+        .sum();
+    if all > tasks.len() as u64 {
+        context.ui.say(&format!(
+            "{} of {all} tasks; --after {} lists what comes behind them, --limit more at once",
+            tasks.len(),
+            last.id
+        ));
+    }
+    Ok(())
 }
 
 fn edit(context: &mut Context, args: EditArgs) -> Result<(), CliError> {

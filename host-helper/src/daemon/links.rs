@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::showing::Showing;
 use crate::{
     adapters::zellij::{LinkEvent, LinkHandle, LinkKey, Links},
-    engine::Engine,
+    engine::{Engine, waiting},
     ports::Multiplexer,
     server::{api::Api, dashboard::Drawing},
     store::{Reader, SessionFilter, StoreError},
@@ -215,7 +215,10 @@ impl Dashboards {
             {
                 Ok(json!(Done::default()))
             }
-            _ => self.api.handle(request, "user").await,
+            _ => {
+                let handling = self.api.handle(request, "user");
+                waiting::watched("a dashboard's", "user", handling).await
+            }
         };
         if let Err(error) = link.send(ToPlugin::Reply { id, outcome }, Some(instance)) {
             tracing::warn!(%error, "answering a dashboard");

@@ -14,6 +14,7 @@ mod prompt_box;
 pub mod recount;
 pub mod reports;
 pub mod starting;
+pub mod waiting;
 pub mod worktrees;
 pub mod writer;
 
@@ -172,12 +173,16 @@ impl Engine {
         } else {
             self.order(order).await?;
         }
-        answer.await.map_err(|_| writer_ended())?
+        waiting::on("the writer", answer)
+            .await
+            .map_err(|_| writer_ended())?
     }
 
     /// Hands an order of a person to the writer, which takes it before all that sessions report.
     async fn order_first(&self, order: Order) -> Result<(), Fault> {
-        self.first.send(order).await.map_err(|_| writer_ended())?;
+        waiting::on("a place in the writer's queue", self.first.send(order))
+            .await
+            .map_err(|_| writer_ended())?;
         match self.work.try_send(Work::Look) {
             // Where its queue is full it is awake, and looks by itself.
             Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => Ok(()),
@@ -190,10 +195,12 @@ impl Engine {
     /// # Errors
     /// The writer has ended.
     pub async fn order(&self, order: Order) -> Result<(), Fault> {
-        self.work
-            .send(Work::Order(order))
-            .await
-            .map_err(|_| writer_ended())
+        waiting::on(
+            "a place in the writer's queue",
+            self.work.send(Work::Order(order)),
+        )
+        .await
+        .map_err(|_| writer_ended())
     }
 
     /// Folds the whole log and compares it with the projections.
@@ -201,12 +208,7 @@ impl Engine {
     /// # Errors
     /// The store cannot be read.
     pub async fn replay(&self) -> Result<ReplayReport, Fault> {
-        let (reply, answer) = oneshot::channel();
-        self.work
-            .send(Work::Replay(reply))
-            .await
-            .map_err(|_| writer_ended())?;
-        answer.await.map_err(|_| writer_ended())?
+        self.read(Reader::replay).await
     }
 
     /// Writes telemetry to its table.
@@ -280,16 +282,19 @@ impl Engine {
         query: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Fault> {
         let readers = self.readers.clone();
-        tokio::task::spawn_blocking(move || readers.with(query))
-            .await
-            .map_err(|error| {
-                Fault::new(
-                    FaultCode::Internal,
-                    format!("reading the store: {error}"),
-                    None,
-                )
-            })?
-            .map_err(store_fault)
+        waiting::on(
+            "a read of the store",
+            tokio::task::spawn_blocking(move || readers.with(query)),
+        )
+        .await
+        .map_err(|error| {
+            Fault::new(
+                FaultCode::Internal,
+                format!("reading the store: {error}"),
+                None,
+            )
+        })?
+        .map_err(store_fault)
     }
 
     /// Runs a query on this thread, which may block.

@@ -22,7 +22,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::{Advanced, StoreHealth, store_fault};
 use crate::{
     ports::{Host, Waits},
-    store::{EffectOutcome, LiveRow, ReplayMode, ReplayReport, Store, StoreError, Transaction},
+    store::{EffectOutcome, LiveRow, Store, StoreError, Transaction},
 };
 
 /// At most so many orders share a transaction: the first of them should not wait long for the last.
@@ -56,8 +56,6 @@ pub enum Work {
     Order(Order),
     /// A person's order waits in [`Inbox::of_people`].
     Look,
-    /// Fold the whole log and compare it with the projections.
-    Replay(oneshot::Sender<Result<ReplayReport, Fault>>),
     /// Write telemetry.
     Flush(Vec<LiveRow>),
     /// End in order, after what was handed in before.
@@ -142,12 +140,6 @@ impl Writer {
                 if let Err(error) = self.store.flush_live(&rows) {
                     tracing::warn!(%error, "telemetry was not written");
                 }
-            }
-            Work::Replay(reply) => {
-                // Whoever asked may have gone away.
-                reply
-                    .send(self.store.replay(ReplayMode::Compare).map_err(store_fault))
-                    .ok();
             }
         }
     }

@@ -55,7 +55,7 @@ impl Drawing<'_> {
         let mut update = self.empty(true)?;
         for project in self.reader.projects()? {
             if project.exists() {
-                update.projects.push(self.project_card(&project));
+                update.projects.push(self.project_card(&project)?);
             }
         }
         for session in self.open_sessions()? {
@@ -117,14 +117,6 @@ impl Drawing<'_> {
             }
         }
         let mut update = self.empty(!touched.is_empty() || self.live.warning().is_some())?;
-        for id in projects {
-            match self.reader.project(id)? {
-                Some(project) if project.exists() => {
-                    update.projects.push(self.project_card(&project))
-                }
-                _ => update.removed.push(id.uuid()),
-            }
-        }
         for id in sessions {
             match self.reader.session(id)? {
                 Some(session) if session.is_open() => {
@@ -138,7 +130,23 @@ impl Drawing<'_> {
         self.add_dependents(&mut tasks)?;
         for id in tasks {
             match self.reader.task(id)? {
-                Some(task) if task.exists() => update.tasks.extend(self.task_card(&task)?),
+                Some(task) => {
+                    // A project says how many tasks it has.
+                    projects.extend(task.project.get().copied());
+                    if task.exists() {
+                        update.tasks.extend(self.task_card(&task)?);
+                    } else {
+                        update.removed.push(id.uuid());
+                    }
+                }
+                None => update.removed.push(id.uuid()),
+            }
+        }
+        for id in projects {
+            match self.reader.project(id)? {
+                Some(project) if project.exists() => {
+                    update.projects.push(self.project_card(&project)?)
+                }
                 _ => update.removed.push(id.uuid()),
             }
         }
@@ -196,15 +204,16 @@ impl Drawing<'_> {
         })
     }
 
-    fn project_card(&self, project: &Project) -> ProjectCard {
-        ProjectCard {
+    fn project_card(&self, project: &Project) -> Result<ProjectCard, StoreError> {
+        Ok(ProjectCard {
             id: project.id,
             name: project.name.value(),
             status: project.status.value(),
             goal: project.goal.value(),
             repo_path: project.path_on(self.machine).unwrap_or_default().to_owned(),
             default_branch: project.default_branch.value(),
-        }
+            tasks: self.reader.task_counts(Some(project.id))?,
+        })
     }
 
     fn asks(&self, session: &Session) -> Result<Vec<Ask>, StoreError> {

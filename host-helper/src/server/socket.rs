@@ -29,7 +29,10 @@ use super::{
     api::Api,
 };
 use crate::{
-    engine::reports::{self, Arrival, Input, Presence, Reported},
+    engine::{
+        reports::{self, Arrival, Input, Presence, Reported},
+        waiting,
+    },
     lenient_json,
 };
 
@@ -184,7 +187,7 @@ impl Server {
             _ => match Request::from_call(&call.method, call.params) {
                 Ok(request) => {
                     let who = if is_of_a_person(actor) { "user" } else { actor };
-                    self.api.handle(request, who).await
+                    waiting::watched(&call.method, who, self.api.handle(request, who)).await
                 }
                 Err(error) => Err(unknown_call(&call.method, &error)),
             },
@@ -221,7 +224,8 @@ impl Server {
             ));
         }
         let acknowledges = report.acknowledges;
-        match reports::report(&self.reports, report, Arrival::Connected).await? {
+        let storing = reports::report(&self.reports, report, Arrival::Connected);
+        match waiting::watched(REPORT_METHOD, "hook", storing).await? {
             Reported::Stored => answer(None, None),
             Reported::Waiting(waiting) => {
                 answers.flush().await;

@@ -132,7 +132,7 @@ fn from_state<T: DeserializeOwned>(of: EntityRef, state: &str) -> Result<T, Stor
 }
 
 /// The entity's state.
-fn encode(of: EntityRef, entity: &Entity) -> Result<String, StoreError> {
+pub(super) fn encode(of: EntityRef, entity: &Entity) -> Result<String, StoreError> {
     match entity {
         Entity::Project(project) => serde_json::to_string(project),
         Entity::Task(task) => serde_json::to_string(task),

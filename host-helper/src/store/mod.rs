@@ -11,6 +11,7 @@ pub mod copies;
 mod entities;
 mod error;
 mod filesystem;
+mod folded;
 mod history;
 mod live;
 mod lookup;

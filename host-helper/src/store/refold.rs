@@ -2,13 +2,11 @@
 //! where the other falls behind. Then the other makes the rows that the entities should have, and this one takes them.
 
 use std::{
-    collections::HashMap,
     sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     thread,
 };
 
 use claustre_domain::{
-    entity::{Entity, EntityRef, touched},
     event::Recorded,
     time::{Hlc, Reading},
 };
@@ -20,6 +18,7 @@ use super::{
     StoreError,
     codec::{self, Decoded, FOLD_COLUMNS},
     entities::Wanted,
+    folded::Folded,
 };
 
 /// Events that go from one thread to the other together.
@@ -36,19 +35,21 @@ pub(super) struct Counts {
     pub(super) unknown: u64,
 }
 
-/// Folds all events, then hands over the row of each entity, in the order of [`EntityRef`].
+/// Folds all events, then hands over the row of each entity, in the order of [`claustre_domain::entity::EntityRef`]. Entities stay in
+/// memory until what they were made from has `most` bytes.
 ///
 /// # Errors
 /// SQLite refuses, an event's row cannot be read, or `take` fails.
 pub(super) fn refold(
     connection: &Connection,
+    most: usize,
     mut take: impl FnMut(Wanted) -> Result<(), StoreError>,
 ) -> Result<Counts, StoreError> {
     thread::scope(|scope| {
         let (batches, incoming) = sync_channel::<Batch>(WAITING);
         let (spare, emptied) = sync_channel::<RawBatch>(WAITING);
         let (made, rows) = sync_channel::<Result<Vec<Wanted>, StoreError>>(WAITING);
-        let folding = scope.spawn(move || fold(&incoming, &spare, &made));
+        let folding = scope.spawn(move || fold(most, &incoming, &spare, &made));
         let events = read(connection, batches, &emptied)?;
         while let Ok(batch) = rows.recv() {
             for wanted in batch? {
@@ -67,7 +68,8 @@ pub(super) fn refold(
 /// A batch on its way to be folded.
 enum Batch {
     Raw(RawBatch),
-    Decoded(Vec<Option<Recorded>>),
+    /// With the bytes that they had.
+    Decoded(Vec<Option<Recorded>>, usize),
 }
 
 /// Events as they were read, with all their text in one place.
@@ -163,7 +165,7 @@ fn read(
                 Err(TrySendError::Full(Batch::Raw(full))) => {
                     let decoded = full.decoded().collect();
                     // Where the receiver has gone, there is nothing to wait for: joining it tells why.
-                    batches.send(Batch::Decoded(decoded)).ok();
+                    batches.send(Batch::Decoded(decoded, full.text.len())).ok();
                     batch = full;
                 }
                 Err(_) => batch = RawBatch::default(),
@@ -178,61 +180,56 @@ fn read(
 
 /// Folds what comes, then makes the rows. The number of events that this version does not know.
 fn fold(
+    most: usize,
     incoming: &Receiver<Batch>,
     spare: &SyncSender<RawBatch>,
     made: &SyncSender<Result<Vec<Wanted>, StoreError>>,
 ) -> u64 {
-    let mut folded = Folded::default();
+    match try_fold(most, incoming, spare, made) {
+        Ok(unknown) => unknown,
+        Err(error) => {
+            // Nobody receives it where the other thread has failed itself.
+            made.send(Err(error)).ok();
+            0
+        }
+    }
+}
+
+fn try_fold(
+    most: usize,
+    incoming: &Receiver<Batch>,
+    spare: &SyncSender<RawBatch>,
+    made: &SyncSender<Result<Vec<Wanted>, StoreError>>,
+) -> Result<u64, StoreError> {
+    let mut folded = Folded::within(most);
     while let Ok(batch) = incoming.recv() {
         match batch {
             Batch::Raw(batch) => {
                 for recorded in batch.decoded() {
-                    folded.add(recorded.as_ref());
+                    folded.add(recorded.as_ref())?;
                 }
+                folded.weigh(batch.text.len())?;
                 // With enough of them on their way back, this one is let go.
                 spare.try_send(batch).ok();
             }
-            Batch::Decoded(batch) => {
+            Batch::Decoded(batch, bytes) => {
                 for recorded in &batch {
-                    folded.add(recorded.as_ref());
+                    folded.add(recorded.as_ref())?;
                 }
+                folded.weigh(bytes)?;
             }
         }
     }
-    let mut all: Vec<(EntityRef, Entity)> = folded.entities.into_iter().collect();
-    all.sort_unstable_by_key(|(of, _)| *of);
-    let mut rows = all
-        .into_iter()
-        .map(|(of, entity)| Wanted::of(of, &entity))
-        .peekable();
-    while rows.peek().is_some() {
-        let batch = rows.by_ref().take(BATCH).collect();
-        if made.send(batch).is_err() {
-            break;
-        }
+    let unknown = folded.unknown;
+    let mut rows = Vec::with_capacity(BATCH);
+    folded.rows(|wanted| {
+        rows.push(wanted);
+        rows.len() < BATCH || made.send(Ok(std::mem::take(&mut rows))).is_ok()
+    })?;
+    if !rows.is_empty() {
+        made.send(Ok(rows)).ok();
     }
-    folded.unknown
-}
-
-#[derive(Default)]
-struct Folded {
-    entities: HashMap<EntityRef, Entity>,
-    unknown: u64,
-}
-
-impl Folded {
-    fn add(&mut self, recorded: Option<&Recorded>) {
-        let Some(recorded) = recorded else {
-            self.unknown += 1;
-            return;
-        };
-        for of in touched(&recorded.event) {
-            self.entities
-                .entry(of)
-                .or_insert_with(|| Entity::empty(of))
-                .evolve(recorded);
-        }
-    }
+    Ok(unknown)
 }
 
 /// The last host's id, parsed once for a run of its events.

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError,
+    Reader, Store, StoreError,
     compare::Comparisons,
     entities::{self, TABLES},
     open,
@@ -16,6 +16,9 @@ use super::{
 const LARGEST_MAP: i64 = 0x7fff_0000;
 /// Memory for the pages that a repair writes, in KiB as SQLite wants it.
 const REPAIR_PAGES: i64 = -96_000;
+/// Bytes of events and states that entities in memory are made from while a log is compared beside a daemon's other work: they take
+/// about three times as much.
+const IN_MEMORY: usize = 8 * 1024 * 1024;
 const COMPARING: &str = "comparing the projections";
 
 /// Raised when a change of the domain makes older projections stale: the next start then rebuilds them.
@@ -115,7 +118,7 @@ impl Store {
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
             .map_err(StoreError::doing(doing))?;
         let mut report = ReplayReport::default();
-        compare(&transaction, mode, &mut report)?;
+        compare(&transaction, mode, usize::MAX, &mut report)?;
         if mode == ReplayMode::Repair {
             transaction
                 .execute(
@@ -130,15 +133,37 @@ impl Store {
     }
 }
 
+impl Reader {
+    /// Folds the whole log and compares every projection with it, as both stand now: in bounded memory, and nobody who writes waits.
+    ///
+    /// # Errors
+    /// SQLite refuses, or an event's row cannot be read.
+    pub fn replay(&self) -> Result<ReplayReport, StoreError> {
+        self.replay_within(IN_MEMORY)
+    }
+
+    pub(super) fn replay_within(&self, in_memory: usize) -> Result<ReplayReport, StoreError> {
+        // One transaction, so that the log and what was folded from it are of one moment.
+        let transaction = self
+            .connection
+            .unchecked_transaction()
+            .map_err(StoreError::doing("replaying the log"))?;
+        let mut report = ReplayReport::default();
+        compare(&transaction, ReplayMode::Compare, in_memory, &mut report)?;
+        Ok(report)
+    }
+}
+
 /// Compares the rows of all entities with what the log makes, and puts them right where that is wanted.
 fn compare(
     connection: &Connection,
     mode: ReplayMode,
+    in_memory: usize,
     report: &mut ReplayReport,
 ) -> Result<(), StoreError> {
     let mut tables = Comparisons::open(connection).map_err(StoreError::doing(COMPARING))?;
     let mut matched: Vec<EntityRef> = Vec::new();
-    let counts = refold(connection, |wanted| {
+    let counts = refold(connection, in_memory, |wanted| {
         matched.push(wanted.of);
         let Some(kind) = tables.look(&wanted).map_err(StoreError::doing(COMPARING))? else {
             return Ok(());

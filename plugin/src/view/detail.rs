@@ -401,12 +401,13 @@ fn project_lines(model: &Model, project: &ProjectCard) -> Vec<Line> {
     });
     let mut counts = Vec::new();
     for status in TaskStatus::ALL.iter().copied() {
-        let count = model
-            .data
-            .tasks
-            .values()
-            .filter(|task| task.project_id == project.id && task.status == status)
-            .count();
+        // The store counts; an older daemon leaves it to us.
+        let count = if project.tasks.is_empty() {
+            let ours = |task: &&TaskCard| task.project_id == project.id && task.status == status;
+            model.data.tasks.values().filter(ours).count() as u64
+        } else {
+            project.tasks.get(&status).copied().unwrap_or_default()
+        };
         if count > 0 {
             let mark = model.marks.task(status);
             counts.push(format!("{} {count} {}", mark.glyph, mark.word));

@@ -41,6 +41,13 @@ pub fn titles(model: &Model) -> (String, String) {
         model.task.index + 1
     };
     let mut place = format!("{position} of {}", model.tasks.len());
+    // Of a long list the dashboard holds a part.
+    let stored: u64 = model
+        .current_project()
+        .map_or(0, |project| project.tasks.values().sum());
+    if filter.is_empty() && stored > model.tasks.len() as u64 {
+        place.push_str(&format!(" shown, {stored} in all"));
+    }
     let narrow = model.areas().tasks.width < 48;
     if !filter.is_empty() && !narrow {
         place.push_str(&format!(", {} in all", model.tasks_total));

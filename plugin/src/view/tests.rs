@@ -41,6 +41,23 @@ fn the_focus_on_tasks_and_on_a_project() {
 }
 
 #[test]
+fn a_list_that_is_a_part_says_how_many_there_are_in_all() {
+    let mut board = Board::busy(120, 40);
+    let mut update = snapshot();
+    update.reset = false;
+    update.sessions.clear();
+    update.tasks.clear();
+    for project in &mut update.projects {
+        project.tasks = [(claustre_protocol::status::TaskStatus::Done, 5_234)].into();
+    }
+    board.send(Msg::Dashboard(update));
+    board.keys("G");
+    let text = board.text();
+    assert!(text.contains("shown, 5234 in all"), "{text}");
+    assert!(text.contains("5234 done"), "{text}");
+}
+
+#[test]
 fn plain_ascii_has_no_other_character_of_ours() {
     let mut board = Board::blank(80, 24);
     board.model = std::mem::take(&mut board.model).with_ascii();

@@ -62,6 +62,9 @@ pub struct TaskList {
     pub status: Option<TaskStatus>,
     /// At most so many; 0 = 1,000.
     pub limit: u32,
+    /// Only those behind this one: the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Selector>,
 }
 
 /// Parameters of `task.edit`; what is absent stays.

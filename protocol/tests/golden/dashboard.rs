@@ -46,6 +46,7 @@ fn project() -> ProjectCard {
         goal: "sell things".into(),
         repo_path: "/home/mara/code/shop".into(),
         default_branch: "main".into(),
+        tasks: Default::default(),
     }
 }
 

@@ -83,6 +83,7 @@ fn requests() -> Vec<Request> {
             project: some("shop"),
             status: Some(TaskStatus::InReview),
             limit: 20,
+            after: None,
         }),
         Request::TaskShow(named()),
         Request::TaskEdit(TaskEdit {

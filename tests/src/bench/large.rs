@@ -78,6 +78,7 @@ pub fn run(report: &mut Report, scale: &Scale) -> Result<()> {
             project: Some(format!("project-{:02}", turn % 20)),
             status: Some(words[turn % words.len()]),
             limit: PAGE,
+            ..TaskList::default()
         }))?;
         filtered.push(begun.elapsed());
     }

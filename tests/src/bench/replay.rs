@@ -1,10 +1,12 @@
 //! Rebuilding every projection from the log, against reading the log's table and nothing else.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use claustre::store::{ReplayMode, Store};
+use claustre_protocol::request::{Nothing, ReplayReport, Request, TaskAdd};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 use uuid::Uuid;
@@ -13,6 +15,7 @@ use super::Scale;
 use super::fleet::{self, Wanted};
 use super::report::{Line, Report, Verdict};
 use super::sample::{Sample, rate};
+use super::stage::Stage;
 
 /// Measures.
 pub fn run(report: &mut Report, scale: &Scale) -> Result<()> {
@@ -115,7 +118,7 @@ pub fn run(report: &mut Report, scale: &Scale) -> Result<()> {
         verdict: Verdict::at_most(start.quantile(1.0), 100.0, "ms"),
         numbers: json!({"p50_ms": start.p50(), "longest_ms": start.quantile(1.0), "floor_p50_ms": floor.p50()}),
     });
-    Ok(())
+    beside_other_work(report, scale)
 }
 
 fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
@@ -176,4 +179,81 @@ fn empty_projections(path: &Path) -> Result<()> {
     }
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     Ok(())
+}
+
+/// `claustre replay` of a running daemon: what it takes at most in memory, and how long a task that is added meanwhile waits.
+fn beside_other_work(report: &mut Report, scale: &Scale) -> Result<()> {
+    let stage = Stage::new(&fleet::Wanted {
+        projects: 20,
+        tasks: scale.events / 50,
+        sessions: scale.events / 100,
+        open_sessions: 10,
+        history: scale.events,
+        ..fleet::Wanted::default()
+    })?;
+    stage.start_daemon()?;
+    stage.settle()?;
+    let pid = stage.status()?.pid;
+    let before = peak_memory(pid);
+    let done = AtomicBool::new(false);
+    let (events, took, adds) = std::thread::scope(|scope| -> Result<_> {
+        let replaying = scope.spawn(|| -> Result<_> {
+            let begun = Instant::now();
+            let replayed: ReplayReport = stage
+                .client()?
+                .call(Request::StoreReplay(Nothing {}))
+                .context("replaying")?;
+            done.store(true, Ordering::Relaxed);
+            ensure!(
+                replayed.differences.is_empty(),
+                "differences: {:?}",
+                replayed.differences
+            );
+            Ok((replayed.events, begun.elapsed()))
+        });
+        let mut client = stage.client()?;
+        let mut adds = Vec::new();
+        while !done.load(Ordering::Relaxed) && !replaying.is_finished() {
+            let add = TaskAdd {
+                project: "project-00".into(),
+                title: "beside a replay".into(),
+                ..TaskAdd::default()
+            };
+            let begun = Instant::now();
+            let _added: serde_json::Value = client.call(Request::TaskAdd(add))?;
+            adds.push(begun.elapsed());
+        }
+        let (events, took) = replaying
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok((events, took, adds))
+    })?;
+    let grown = peak_memory(pid).saturating_sub(before) as f64 / 1e6;
+    let adds = Sample::of(adds);
+    report.add(Line {
+        path: format!("  beside a daemon's work, {events} events"),
+        measured: format!(
+            "{:.2} s, {grown:.0} MB more; a task added meanwhile {}, longest {}",
+            took.as_secs_f64(),
+            adds.told(),
+            super::sample::millis(adds.quantile(1.0))
+        ),
+        floor: format!("the daemon before it {:.0} MB", before as f64 / 1e6),
+        ratio: None,
+        budget: "< 60 MB more".into(),
+        verdict: Verdict::at_most(grown, 60.0, "MB"),
+        numbers: json!({"events": events, "seconds": took.as_secs_f64(), "grown_mb": grown, "before_mb": before as f64 / 1e6,
+            "add_p99_ms": adds.p99(), "add_longest_ms": adds.quantile(1.0)}),
+    });
+    Ok(())
+}
+
+/// The most memory that a process has had so far, in bytes.
+fn peak_memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok())
+        .map_or(0, |kilobytes| kilobytes * 1024)
 }

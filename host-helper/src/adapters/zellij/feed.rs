@@ -257,6 +257,7 @@ mod tests {
             goal: goal.to_owned(),
             repo_path: "/r".to_owned(),
             default_branch: "main".to_owned(),
+            tasks: Default::default(),
         }
     }
 

@@ -108,6 +108,9 @@ pub struct ListArgs {
     /// At most so many; 0 = 1,000.
     #[arg(long, default_value_t = 0)]
     pub limit: u32,
+    /// Only those behind this task: the next page.
+    #[arg(long, value_name = "TASK")]
+    pub after: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -12,7 +12,10 @@ use claustre_protocol::{
 };
 
 use super::{Api, task::gone};
-use crate::{engine::port_fault, ports::WorktreeOrder};
+use crate::{
+    engine::{port_fault, waiting},
+    ports::WorktreeOrder,
+};
 
 impl Api {
     pub(super) async fn task_launch(&self, named: &str, actor: &str) -> Result<Task, Fault> {
@@ -72,10 +75,13 @@ impl Api {
             base: Some(base.to_owned()),
         };
         let (workspace, check_programs) = (self.workspace.clone(), self.check_programs.clone());
-        tokio::task::spawn_blocking(move || {
-            workspace.check_start(&order)?;
-            check_programs()
-        })
+        waiting::on(
+            "git and the programs of a session",
+            tokio::task::spawn_blocking(move || {
+                workspace.check_start(&order)?;
+                check_programs()
+            }),
+        )
         .await
         .map_err(|error| Fault::new(FaultCode::Internal, format!("launching: {error}"), None))?
         .map_err(port_fault)

@@ -12,7 +12,11 @@ use claustre_protocol::{
 };
 
 use super::{Api, done, present};
-use crate::{engine::port_fault, store::SessionFilter, text};
+use crate::{
+    engine::{port_fault, waiting},
+    store::SessionFilter,
+    text,
+};
 
 /// Longest goal and owner, in characters.
 const LONGEST_LINE: usize = 400;
@@ -21,16 +25,19 @@ impl Api {
     pub(super) async fn project_add(&self, add: ProjectAdd, actor: &str) -> Result<Project, Fault> {
         let workspace = self.workspace.clone();
         let path = below_home(&add.path, std::env::var_os("HOME").map(PathBuf::from));
-        let facts = tokio::task::spawn_blocking(move || workspace.inspect(&path))
-            .await
-            .map_err(|error| {
-                Fault::new(
-                    FaultCode::Internal,
-                    format!("adding the project: {error}"),
-                    None,
-                )
-            })?
-            .map_err(port_fault)?;
+        let facts = waiting::on(
+            "git",
+            tokio::task::spawn_blocking(move || workspace.inspect(&path)),
+        )
+        .await
+        .map_err(|error| {
+            Fault::new(
+                FaultCode::Internal,
+                format!("adding the project: {error}"),
+                None,
+            )
+        })?
+        .map_err(port_fault)?;
         if !add.base.is_empty() {
             self.check_base(facts.root.clone(), add.base.clone())
                 .await?;
@@ -151,16 +158,19 @@ impl Api {
 
     async fn check_base(&self, repository: PathBuf, base: String) -> Result<(), Fault> {
         let workspace = self.workspace.clone();
-        tokio::task::spawn_blocking(move || workspace.check_base(&repository, &base))
-            .await
-            .map_err(|error| {
-                Fault::new(
-                    FaultCode::Internal,
-                    format!("checking the base: {error}"),
-                    None,
-                )
-            })?
-            .map_err(port_fault)
+        waiting::on(
+            "git",
+            tokio::task::spawn_blocking(move || workspace.check_base(&repository, &base)),
+        )
+        .await
+        .map_err(|error| {
+            Fault::new(
+                FaultCode::Internal,
+                format!("checking the base: {error}"),
+                None,
+            )
+        })?
+        .map_err(port_fault)
     }
 
     pub(super) async fn project_of(&self, id: ProjectId) -> Result<Project, Fault> {

@@ -21,7 +21,7 @@ use tokio::{sync::broadcast, time::timeout};
 
 use super::{Api, done, present};
 use crate::{
-    engine::{Advanced, effects, port_fault},
+    engine::{Advanced, effects, port_fault, waiting},
     ports::{Multiplexer, PaneFacts, PortError},
     store::SessionFilter,
     text,
@@ -245,9 +245,12 @@ impl Api {
             ));
         };
         let workspace = self.workspace.clone();
-        let text = tokio::task::spawn_blocking(move || {
-            workspace.diff_text(Path::new(&worktree.path), &worktree.base_commit)
-        })
+        let text = waiting::on(
+            "git",
+            tokio::task::spawn_blocking(move || {
+                workspace.diff_text(Path::new(&worktree.path), &worktree.base_commit)
+            }),
+        )
         .await
         .map_err(|_| {
             Fault::new(
@@ -292,17 +295,20 @@ impl Api {
             )
         })?;
         let multiplexer = self.multiplexer.clone();
-        self.on_panes
-            .call(PANE_LIMIT, move || act(multiplexer.as_ref(), &pane))
-            .await
-            .map_err(|error| {
-                Fault::new(
-                    FaultCode::Busy,
-                    format!("{doing}: Zellij is busy, {error}"),
-                    Some("try again in a moment; claustre doctor looks at Zellij".into()),
-                )
-            })?
-            .map_err(port_fault)
+        waiting::on(
+            "Zellij",
+            self.on_panes
+                .call(PANE_LIMIT, move || act(multiplexer.as_ref(), &pane)),
+        )
+        .await
+        .map_err(|error| {
+            Fault::new(
+                FaultCode::Busy,
+                format!("{doing}: Zellij is busy, {error}"),
+                Some("try again in a moment; claustre doctor looks at Zellij".into()),
+            )
+        })?
+        .map_err(port_fault)
     }
 
     pub(super) async fn session_of(&self, id: SessionId) -> Result<Session, Fault> {

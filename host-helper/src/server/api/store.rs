@@ -8,7 +8,10 @@ use claustre_protocol::{
 };
 
 use super::{Api, done};
-use crate::{engine::store_fault, store};
+use crate::{
+    engine::{store_fault, waiting},
+    store,
+};
 
 impl Api {
     pub(super) async fn replay(&self) -> Result<ReplayReport, Fault> {
@@ -36,16 +39,19 @@ impl Api {
         );
         let shown = path.display().to_string();
         let store = self.paths.store();
-        tokio::task::spawn_blocking(move || store::copy(&store, &path))
-            .await
-            .map_err(|error| {
-                Fault::new(
-                    FaultCode::Internal,
-                    format!("copying the store: {error}"),
-                    None,
-                )
-            })?
-            .map_err(store_fault)?;
+        waiting::on(
+            "the copy of the store",
+            tokio::task::spawn_blocking(move || store::copy(&store, &path)),
+        )
+        .await
+        .map_err(|error| {
+            Fault::new(
+                FaultCode::Internal,
+                format!("copying the store: {error}"),
+                None,
+            )
+        })?
+        .map_err(store_fault)?;
         Ok(done(shown))
     }
 }

@@ -61,9 +61,14 @@ impl Api {
             Some(named) => Some(self.find_project("listing tasks", named).await?.id),
             None => None,
         };
+        let after = match &list.after {
+            Some(named) => Some(self.find_task("listing tasks", named).await?.id),
+            None => None,
+        };
         let filter = TaskFilter {
             project,
             status: list.status,
+            after,
             limit: if list.limit == 0 {
                 MOST_TASKS
             } else {

@@ -11,7 +11,7 @@ use claustre_protocol::{
 
 use super::{Api, done};
 use crate::{
-    engine::{port_fault, worktrees},
+    engine::{port_fault, waiting, worktrees},
     ports::{PortError, RemovalOrder},
     store::Snapshot,
 };
@@ -163,13 +163,13 @@ impl Api {
             .ok_or_else(|| refused("its project has no repository on this host"))?;
         let path = PathBuf::from(session.worktree.value().path);
         let workspace = self.workspace.clone();
-        let restored =
-            tokio::task::spawn_blocking(move || workspace.restore(&repository, &path, &snapshot))
-                .await
-                .map_err(|error| {
-                    Fault::new(FaultCode::Internal, format!("{doing}: {error}"), None)
-                })?
-                .map_err(port_fault)?;
+        let restored = waiting::on(
+            "git",
+            tokio::task::spawn_blocking(move || workspace.restore(&repository, &path, &snapshot)),
+        )
+        .await
+        .map_err(|error| Fault::new(FaultCode::Internal, format!("{doing}: {error}"), None))?
+        .map_err(port_fault)?;
         let command = Command::Worktree(WorktreeCommand::ReportRestored {
             session: session.id,
             path: restored.display().to_string(),
@@ -225,10 +225,13 @@ impl Api {
         })?;
         let workspace = self.workspace.clone();
         // With a repository that is gone its snapshots are.
-        tokio::task::spawn_blocking(move || match repository.is_dir() {
-            true => workspace.forget(&repository, &reference),
-            false => Ok(()),
-        })
+        waiting::on(
+            "git",
+            tokio::task::spawn_blocking(move || match repository.is_dir() {
+                true => workspace.forget(&repository, &reference),
+                false => Ok(()),
+            }),
+        )
         .await
         .map_err(|error| Fault::new(FaultCode::Internal, format!("{doing}: {error}"), None))?
         .map_err(port_fault)?;

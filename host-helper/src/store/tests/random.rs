@@ -43,6 +43,10 @@ proptest! {
         }
 
         let report = bench.store().replay(ReplayMode::Compare).unwrap();
+        // However little stays in memory on the way.
+        for in_memory in [0, 1_000, usize::MAX] {
+            prop_assert_eq!(&bench.reader().replay_within(in_memory).unwrap(), &report);
+        }
         prop_assert_eq!(report.differences, []);
         let reader = bench.reader();
         prop_assert_eq!(reader.verify_chain().unwrap().breaks, []);

@@ -53,6 +53,7 @@ fn replay_finds_and_repairs_whatever_was_done_to_the_projections() {
     ] {
         meddle(&mut bench, sql);
         let report = bench.store().replay(ReplayMode::Compare).unwrap();
+        assert_eq!(bench.reader().replay_within(0).unwrap(), report);
         assert_eq!(report.different, 1, "{sql}: {:?}", report.differences);
         assert_eq!(
             (report.differences[0].table, report.differences[0].kind),
