@@ -9,6 +9,7 @@ pub mod env;
 pub mod fake_claude;
 pub mod fake_gh;
 pub mod netns;
+pub mod skip;
 pub mod terminal;
 pub mod wait;
 pub mod zellij;

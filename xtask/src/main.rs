@@ -29,7 +29,7 @@ cargo xtask COMMAND
   run --headless            the same in a terminal of the tests' own: plays it to its end, prints the dashboard
   test [--quick] [-- ARG].. tidy, format, lints, all tests; --quick leaves out what needs a real Zellij;
                             arguments after -- narrow the run to `cargo test --workspace -- ARG..`
-  ci                        what the CI runs: the same as `test`
+  ci                        what the CI runs: the same as `test`, and no test may be skipped
   tidy                      the house rules that neither the compiler nor clippy knows
   bench [ARG]..             build in release mode and run the benchmarks
   install [--root DIR]      install the helper with its plugin, and Zellij where it is missing
@@ -73,7 +73,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "test" => test::run(&workspace, &test::Options::parse(rest)?),
         "ci" => {
             no_arguments(rest)?;
-            test::run(&workspace, &test::Options::default())
+            test::run(&workspace, &test::Options::complete())
         }
         "tidy" => {
             no_arguments(rest)?;

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use claustre_tests::TestEnv;
+use claustre_tests::skip::skip;
 
 use super::transcript::Transcript;
 
@@ -55,7 +56,10 @@ fn an_unusable_home_is_refused_with_what_to_do() {
 fn the_home_of_somebody_else_is_refused() {
     let env = TestEnv::new();
     if !rustix::process::geteuid().is_root() {
-        return eprintln!("skipped: only root can give a directory away");
+        return skip(
+            "the_home_of_somebody_else_is_refused",
+            "only root can give a directory away",
+        );
     }
     let other = env.path("other");
     std::fs::create_dir(&other).unwrap();
@@ -76,7 +80,10 @@ fn the_home_of_somebody_else_is_refused() {
 fn a_home_that_cannot_be_written_is_refused() {
     let env = TestEnv::new();
     if !rustix::process::geteuid().is_root() {
-        return eprintln!("skipped: only root can become somebody else");
+        return skip(
+            "a_home_that_cannot_be_written_is_refused",
+            "only root can become somebody else",
+        );
     }
     // Root may write everything; nobody may not.
     mode(env.root(), 0o755);
@@ -85,7 +92,10 @@ fn a_home_that_cannot_be_written_is_refused() {
     let place = env.path("closed/home").display().to_string();
     let program = env.resolve("claustre".as_ref());
     if std::fs::canonicalize(&program).is_ok_and(|path| path.starts_with("/root")) {
-        return eprintln!("skipped: nobody cannot reach the program");
+        return skip(
+            "a_home_that_cannot_be_written_is_refused",
+            "nobody cannot reach the program",
+        );
     }
     let mut command = env.command("setpriv");
     command

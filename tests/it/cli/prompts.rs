@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use claustre_tests::skip::skip;
 use claustre_tests::{TestEnv, wait_for, zellij};
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A project, and what the client will do. The script comes first: the daemon hands on the environment that it was started with.
 fn shop(script: Option<&Value>) -> Option<TestEnv> {
     let program = zellij::binary()
-        .inspect_err(|why| eprintln!("skipped: {why}"))
+        .inspect_err(|why| skip("a prompt", &why.to_string()))
         .ok()?;
     let env = TestEnv::new();
     env.install("zellij", &program);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use claustre_tests::skip::skip;
 use claustre_tests::{TestEnv, wait_for, zellij};
 use serde_json::json;
 
@@ -42,7 +43,10 @@ fn what_is_no_usable_repository_is_said_with_what_to_do() {
 fn a_base_that_is_missing_and_a_branch_in_use_are_refused_before_anything_is_opened() {
     let env = TestEnv::new();
     let Ok(program) = zellij::binary() else {
-        return eprintln!("skipped: no zellij");
+        return skip(
+            "a_base_that_is_missing_and_a_branch_in_use_are_refused_before_anything_is_opened",
+            "no zellij",
+        );
     };
     env.install("zellij", &program);
     let shop = env.git_repo("shop");
@@ -74,7 +78,10 @@ fn a_base_that_is_missing_and_a_branch_in_use_are_refused_before_anything_is_ope
 fn work_in_a_dirty_worktree_is_kept_when_its_task_is_killed() {
     let env = TestEnv::new();
     let Ok(program) = zellij::binary() else {
-        return eprintln!("skipped: no zellij");
+        return skip(
+            "work_in_a_dirty_worktree_is_kept_when_its_task_is_killed",
+            "no zellij",
+        );
     };
     env.install("zellij", &program);
     let shop = env.git_repo("shop");

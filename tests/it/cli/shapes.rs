@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use claustre_tests::skip::skip;
 use claustre_tests::{TestEnv, wait_for, zellij};
 use serde_json::{Value, json};
 
@@ -65,7 +66,7 @@ fn keeps_promise(what: &str, value: &Value) {
 #[test]
 fn every_list_and_view_keeps_its_names() {
     let Ok(program) = zellij::binary() else {
-        return eprintln!("skipped: no zellij");
+        return skip("every_list_and_view_keeps_its_names", "no zellij");
     };
     let env = TestEnv::new();
     env.install("zellij", &program);

@@ -1,6 +1,7 @@
 //! A disk that is full.
 
 use claustre_tests::TestEnv;
+use claustre_tests::skip::skip;
 
 /// All of it in a mount namespace of its own, with the home on a disk of six megabytes.
 const STORY: &str = r###"
@@ -36,12 +37,18 @@ fn a_full_disk_is_said_the_daemon_survives_and_nothing_is_lost() {
     if env.resolve("unshare".as_ref()).as_os_str().is_empty()
         || !rustix::process::geteuid().is_root()
     {
-        return eprintln!("skipped: only root can mount a small disk");
+        return skip(
+            "a_full_disk_is_said_the_daemon_survives_and_nothing_is_lost",
+            "only root can mount a small disk",
+        );
     }
     command.stderr(std::process::Stdio::null());
     let result = env.run(command.env("NO_COLOR", "1"));
     if result.code == Some(77) || result.stderr.contains("unshare failed") {
-        return eprintln!("skipped: no mount namespace: {}", result.snapshot());
+        return skip(
+            "a_full_disk_is_said_the_daemon_survives_and_nothing_is_lost",
+            &format!("no mount namespace: {}", result.snapshot()),
+        );
     }
     let part = |name: &str| {
         let start = result
