@@ -24,12 +24,14 @@ pub struct SetupArgs {
 
 pub fn run(context: &mut Context, args: SetupArgs) -> Result<(), CliError> {
     let loaded = config::load(&context.paths)?;
-    let targets = setup::targets(&context.paths, &loaded.config.zellij.key).map_err(failed)?;
+    let key = &loaded.config.zellij.key;
     if args.undo {
-        undo(context, &targets, args.yes)
-    } else {
-        install(context, &targets, args.yes)
+        // What was written says where: Zellij itself may be gone.
+        let targets = setup::written_targets(&context.paths, key).map_err(failed)?;
+        return undo(context, &targets, args.yes);
     }
+    let targets = setup::targets(&context.paths, key).map_err(failed)?;
+    install(context, &targets, args.yes)
 }
 
 fn install(context: &mut Context, targets: &Targets, yes: bool) -> Result<(), CliError> {

@@ -157,6 +157,37 @@ pub fn targets(paths: &Paths, key: &str) -> Result<Targets, SetupError> {
     Targets::find(paths, &zellij, helper, key)
 }
 
+/// The files that were written, wherever they are: also where there is no Zellij any more.
+///
+/// # Errors
+/// What was written is not known.
+pub fn written_targets(paths: &Paths, key: &str) -> Result<Targets, SetupError> {
+    let (plugin, journal) = (paths.zellij().join("claustre.wasm"), paths.setup_journal());
+    let helper = std::env::current_exe().map_err(SetupError::file(
+        "finding this program, started as",
+        Path::new("claustre"),
+    ))?;
+    let written = Journal::read(&journal)?;
+    let named = |wanted: &dyn Fn(&Path) -> bool| {
+        let mut paths = written.newest_first().map(|entry| &entry.path);
+        paths.find(|path| wanted(path)).cloned().unwrap_or_default()
+    };
+    let is_permissions = |path: &Path| path.ends_with("permissions.kdl");
+    let is_layout = |path: &Path| {
+        path.parent()
+            .is_some_and(|parent| parent.ends_with("layouts"))
+    };
+    Ok(Targets {
+        permissions: named(&is_permissions),
+        config: named(&|path| path != plugin && !is_permissions(path) && !is_layout(path)),
+        layouts: PathBuf::new(),
+        plugin,
+        helper,
+        journal,
+        key: key.to_owned(),
+    })
+}
+
 impl SetupError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
@@ -279,43 +310,66 @@ pub fn apply(changes: &[Change], targets: &Targets, now_millis: i64) -> Result<(
     journal.write(&targets.journal)
 }
 
-/// Takes back what was set up, and says per file what was done. A file that changed since keeps its changes and loses our part.
+/// Takes back what was set up, and says per file what was done. A file that changed since keeps its changes and loses our part; no
+/// copies stay behind, but of a file that could not be taken back.
 ///
 /// # Errors
-/// A file cannot be read, understood or written.
+/// What was written is not known, or cannot be forgotten.
 pub fn undo(targets: &Targets) -> Result<Vec<String>, SetupError> {
-    let journal = Journal::read(&targets.journal)?;
-    let mut said = Vec::new();
+    let mut journal = Journal::read(&targets.journal)?;
+    let (mut said, mut left) = (Vec::new(), Vec::new());
     for entry in journal.newest_first() {
-        let path = &entry.path;
-        let shown = path.display();
-        let Some(present) = read(path)? else {
-            said.push(format!("{shown}: was removed already"));
-            continue;
-        };
-        if entry.is_unchanged(&present) {
-            entry.restore()?;
-            said.push(format!("{shown}: restored"));
-        } else if *path == targets.config || *path == targets.permissions {
-            let text = read_text(path)?;
-            let cleaned = if *path == targets.config {
-                config::without_claustre(&text, targets)?
-            } else {
-                permissions::revoked(&text, targets)?
-            };
-            write_through(path, cleaned.as_bytes())?;
-            said.push(format!(
-                "{shown}: changed since, so only Claustre's part was taken out"
-            ));
-        } else {
-            said.push(format!("{shown}: changed since, left as it is"));
+        let shown = entry.path.display();
+        match take_back(entry, targets).and_then(|done| entry.remove_copy().map(|()| done)) {
+            Ok(done) => said.push(format!("{shown}: {done}")),
+            Err(error) => {
+                let copy = match &entry.backup {
+                    Some(backup) => format!("what it was before is {}", backup.display()),
+                    None => "it was not there before".to_owned(),
+                };
+                said.push(format!(
+                    "{shown}: Claustre's part is still in it, take it out by hand ({error}); {copy}"
+                ));
+                left.push(entry.path.clone());
+            }
         }
     }
-    if targets.journal.exists() {
+    if !left.is_empty() {
+        journal.keep(&left);
+        journal.write(&targets.journal)?;
+    } else if targets.journal.exists() {
         fs::remove_file(&targets.journal)
             .map_err(SetupError::file("removing", &targets.journal))?;
     }
     Ok(said)
+}
+
+/// Takes one file back; what was done.
+fn take_back(entry: &Entry, targets: &Targets) -> Result<&'static str, SetupError> {
+    let path = &entry.path;
+    let Some(present) = read(path)? else {
+        return Ok("was removed already");
+    };
+    if entry.is_unchanged(&present) {
+        entry.restore()?;
+        return Ok("restored");
+    }
+    let is_config = *path == targets.config;
+    if !is_config && *path != targets.permissions {
+        return Ok("changed since, left as it is");
+    }
+    // By its lines, so that the rest stays to the letter, also where it is not even KDL any more.
+    let cleaned = match entry.merged(&present) {
+        Some(merged) => merged,
+        None if is_config => config::without_claustre(&read_text(path)?, targets)?,
+        None => permissions::revoked(&read_text(path)?, targets)?,
+    };
+    if entry.backup.is_none() && cleaned.trim().is_empty() {
+        fs::remove_file(path).map_err(SetupError::file("removing", path))?;
+        return Ok("removed: there was no such file before");
+    }
+    write_through(path, cleaned.as_bytes())?;
+    Ok("changed since, so only Claustre's part was taken out")
 }
 
 fn write_change(change: &Change, now_millis: i64) -> Result<Entry, SetupError> {

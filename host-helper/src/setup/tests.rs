@@ -126,6 +126,89 @@ fn a_file_that_changed_since_only_loses_our_part() {
     );
 }
 
+/// Copies that lie beside the user's files.
+fn copies(targets: &Targets) -> Vec<PathBuf> {
+    [&targets.config, &targets.permissions]
+        .into_iter()
+        .filter_map(|path| fs::read_dir(path.parent()?).ok())
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.to_string_lossy().contains(".claustre-"))
+        .collect()
+}
+
+#[test]
+fn a_file_that_is_no_kdl_any_more_loses_our_part_and_no_copies_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let targets = targets(directory.path());
+    write(&targets.config, OWN);
+    let text = set_up(&targets);
+    assert_eq!(copies(&targets).len(), 1, "while it is set up");
+    let half = "/* the end */\nkeybinds {\n    half written\n";
+    fs::write(&targets.config, text.replace("/* the end */\n", half)).unwrap();
+    let said = undo(&targets).unwrap();
+    assert_eq!(
+        fs::read_to_string(&targets.config).unwrap(),
+        OWN.replace("/* the end */\n", half),
+        "{said:?}"
+    );
+    assert_eq!(copies(&targets), Vec::<PathBuf>::new());
+    assert!(!targets.journal.exists());
+}
+
+#[test]
+fn what_the_user_changed_between_two_setups_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut targets = targets(directory.path());
+    write(&targets.config, OWN);
+    let text = set_up(&targets);
+    let theirs = |text: &str| text.replace("theme \"nord\" // keep", "theme \"gruvbox\"");
+    fs::write(&targets.config, theirs(&text)).unwrap();
+    // Another build lies elsewhere.
+    targets.helper = PathBuf::from("/opt/new/claustre");
+    set_up(&targets);
+    undo(&targets).unwrap();
+    assert_eq!(fs::read_to_string(&targets.config).unwrap(), theirs(OWN));
+    assert_eq!(copies(&targets), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn what_cannot_be_taken_back_is_named_and_its_copy_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let targets = targets(directory.path());
+    write(&targets.config, OWN);
+    set_up(&targets);
+    // Everything is different, and no KDL.
+    fs::write(&targets.config, "keybinds {\n").unwrap();
+    let said = undo(&targets).unwrap().join("\n");
+    assert!(said.contains("take it out by hand"), "{said}");
+    assert_eq!(fs::read_to_string(&targets.config).unwrap(), "keybinds {\n");
+    assert_eq!(copies(&targets).len(), 1);
+    assert!(!targets.plugin.exists(), "the rest is taken back");
+    // Once it can be read, it can be taken back.
+    fs::write(&targets.config, "theme \"nord\"\n").unwrap();
+    undo(&targets).unwrap();
+    assert!(!targets.journal.exists() && copies(&targets).is_empty());
+}
+
+#[test]
+fn what_was_written_is_found_without_zellij() {
+    let directory = tempfile::tempdir().unwrap();
+    let paths = Paths::at(directory.path().join("home")).unwrap();
+    let targets = Targets {
+        plugin: paths.zellij().join("claustre.wasm"),
+        journal: paths.setup_journal(),
+        ..targets(directory.path())
+    };
+    write(&targets.config, OWN);
+    set_up(&targets);
+    let found = written_targets(&paths, DEFAULT_KEY).unwrap();
+    assert_eq!(
+        (&found.config, &found.permissions, &found.plugin),
+        (&targets.config, &targets.permissions, &targets.plugin)
+    );
+}
+
 #[test]
 fn a_configuration_that_cannot_be_read_is_refused_with_its_line_and_nothing_is_written() {
     let directory = tempfile::tempdir().unwrap();
