@@ -130,8 +130,6 @@ pub enum ClaudeMd {
 pub struct Notifications {
     /// By the desktop.
     pub desktop: bool,
-    /// By the terminal.
-    pub terminal: bool,
     /// By a program with its arguments; empty = none.
     pub command: Vec<String>,
 }

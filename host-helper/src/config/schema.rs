@@ -116,7 +116,6 @@ pub(super) const RULES: &[Rule] = &[
     trusted("worktrees", "teardown", Takes::Texts),
     rule("worktrees", "script_minutes", Takes::Number(1, 1440)),
     rule("notifications", "desktop", Takes::Flag),
-    rule("notifications", "terminal", Takes::Flag),
     rule("notifications", "command", Takes::Texts),
     rule("keys", "*", Takes::Text),
     rule("theme", "ascii", Takes::Flag),

@@ -363,6 +363,8 @@ async fn serve(
             effort: config.defaults.effort.clone(),
             permission_mode: config.defaults.permission_mode.clone(),
         },
+        max_sessions: config.queue.max_sessions,
+        opening: Default::default(),
         keep_days: config.worktrees.keep_days,
         started_at,
         check_programs: Arc::new(move || needed.check()),

@@ -214,10 +214,7 @@ impl DemoHome {
         ] {
             make_private(&self.root.join(name))?;
         }
-        self.write(
-            "claustre/config.toml",
-            "[notifications]\ndesktop = false\nterminal = false\n",
-        )?;
+        self.write("claustre/config.toml", "[notifications]\ndesktop = false\n")?;
         self.fill_zellij()?;
         self.repository("shop", SHOP)?;
         self.repository("site", SITE)?;

@@ -163,15 +163,7 @@ impl Drawing<'_> {
 
     fn empty(&self, with_inbox: bool) -> Result<DashboardUpdate, StoreError> {
         let open = self.open_sessions()?;
-        let running = open
-            .iter()
-            .filter(|session| {
-                matches!(
-                    session.status().status,
-                    ClaudeStatus::Starting | ClaudeStatus::Working | ClaudeStatus::WaitingForInput
-                )
-            })
-            .count();
+        let running = open.iter().filter(|session| is_running(session)).count();
         let allowances = self.live.allowances();
         let warning = self.live.warning();
         Ok(DashboardUpdate {
@@ -361,6 +353,14 @@ impl Drawing<'_> {
         }
         Ok(task.pr_url.value())
     }
+}
+
+/// Whether a session counts for `[queue] max_sessions`: its client works, or is about to.
+pub fn is_running(session: &Session) -> bool {
+    matches!(
+        session.status().status,
+        ClaudeStatus::Starting | ClaudeStatus::Working | ClaudeStatus::WaitingForInput
+    )
 }
 
 #[cfg(test)]

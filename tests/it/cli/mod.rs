@@ -4,6 +4,7 @@ mod config;
 mod doctor;
 mod help;
 mod home;
+mod limits;
 mod long_lists;
 mod names;
 mod programs;

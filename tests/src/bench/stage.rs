@@ -41,6 +41,10 @@ impl Stage {
         ] {
             private_folder(&folder)?;
         }
+        std::fs::write(
+            stage.paths.home().join("config.toml"),
+            "[queue]\nmax_sessions = 1000\n",
+        )?;
         if wanted.projects > 0 {
             let mut store = Store::open(&stage.paths.store(), Uuid::new_v4)?;
             stage.fleet = fleet::fill(&mut store, wanted)?;

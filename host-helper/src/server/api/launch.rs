@@ -11,10 +11,11 @@ use claustre_protocol::{
     status::Mode,
 };
 
-use super::{Api, task::gone};
+use super::{super::dashboard::is_running, Api, task::gone};
 use crate::{
     engine::{port_fault, waiting},
     ports::WorktreeOrder,
+    store::SessionFilter,
 };
 
 impl Api {
@@ -48,6 +49,7 @@ impl Api {
         open.effort = task.effort.value().or(open.effort);
         open.permission_mode = task.permission_mode.value().or(open.permission_mode);
         let session = open.session;
+        let _turn = self.room_for_a_session("launching the task").await?;
         let command = Command::Task(TaskCommand::Launch {
             task: task.id,
             assignment: AssignmentId::new(self.engine.host.uuid()),
@@ -85,6 +87,36 @@ impl Api {
         .await
         .map_err(|error| Fault::new(FaultCode::Internal, format!("launching: {error}"), None))?
         .map_err(port_fault)
+    }
+
+    /// Waits for its turn to open a session; keep it until the session is stored, so that forty at once are counted one by one.
+    pub(super) async fn room_for_a_session(
+        &self,
+        doing: &str,
+    ) -> Result<tokio::sync::MutexGuard<'_, ()>, Fault> {
+        let turn = waiting::on("others that open sessions", self.opening.lock()).await;
+        let open = SessionFilter {
+            project: None,
+            open_only: true,
+        };
+        let running = self
+            .engine
+            .read(move |reader| reader.sessions(open))
+            .await?
+            .iter()
+            .filter(|session| is_running(session))
+            .count();
+        let most = usize::try_from(self.max_sessions).unwrap_or(usize::MAX);
+        if running < most {
+            return Ok(turn);
+        }
+        Err(Fault::new(
+            FaultCode::Refused,
+            format!(
+                "{doing}: {running} sessions work already, as many as [queue] max_sessions allows"
+            ),
+            Some("wait for one of them, or raise max_sessions in the configuration".into()),
+        ))
     }
 
     /// An order for a new session, with its token minted.

@@ -67,6 +67,10 @@ pub struct Api {
     pub paths: Paths,
     /// What a task gets that does not say otherwise.
     pub defaults: Defaults,
+    /// How many sessions may work at once.
+    pub max_sessions: u32,
+    /// Held by whoever opens a session, from counting those that work until it is stored.
+    pub opening: tokio::sync::Mutex<()>,
     /// Days that the work of a removed worktree is kept at least.
     pub keep_days: u32,
     /// Since when the daemon runs.

@@ -96,6 +96,7 @@ impl Api {
         open.base = base;
         open.prompt = prompt;
         let session = open.session;
+        let _turn = self.room_for_a_session("opening a session").await?;
         self.order_session(session, SessionCommand::Open(Box::new(open)), actor)
             .await
     }

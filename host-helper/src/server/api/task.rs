@@ -28,6 +28,13 @@ impl Api {
     pub(super) async fn task_add(&self, add: TaskAdd, actor: &str) -> Result<Task, Fault> {
         let project = self.find_project("adding a task", &add.project).await?;
         self.check_branches(add.base.as_deref(), add.branch.as_deref())?;
+        if add.budget_usd.is_some() {
+            return Err(Fault::new(
+                FaultCode::Refused,
+                "adding a task: a budget is not kept yet, so none is taken",
+                Some("leave it out; claustre task show prints what a task has cost".into()),
+            ));
+        }
         let depends_on = self.find_all(&add.after).await?;
         let description = text::written(&add.description, LONGEST_PROMPT);
         let title = title_of(&add.title, &description);

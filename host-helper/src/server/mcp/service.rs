@@ -86,7 +86,7 @@ impl<B: McpBackend> ServerHandler for Service<B> {
     ) -> Result<ListResourcesResult, ErrorData> {
         let task = Resource::new(TASK_URI, "task")
             .with_title("Your task")
-            .with_description("Title, description, status, steps and documents of your own task")
+            .with_description("Title, description, status and steps of your own task")
             .with_mime_type(PLAIN);
         Ok(ListResourcesResult::with_all_items(vec![task]))
     }

@@ -93,7 +93,7 @@ impl ToolName {
                 "Report tokens and cost used, for work that Claude Code itself does not count. Rarely needed."
             }
             Self::Log => "Write one line to the timeline of your task, for the user to read later.",
-            Self::Task => "Read your own task: title, description, status, steps and documents.",
+            Self::Task => "Read your own task: title, description, status and steps.",
             Self::Subtask => "Tick off a step of your task, or add one.",
             Self::Ask => {
                 "Ask the user a question and wait for the answer, which is returned. Use it when you cannot go on without a decision."
