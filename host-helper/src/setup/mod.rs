@@ -383,9 +383,11 @@ fn write_change(change: &Change, now_millis: i64) -> Result<Entry, SetupError> {
                 .file_name()
                 .unwrap_or_default()
                 .to_string_lossy();
-            let backup = change
-                .path
-                .with_file_name(format!("{name}.claustre-{now_millis}"));
+            // A clock may show the same moment twice: a copy is never written over another one.
+            let backup = (now_millis..)
+                .map(|at| change.path.with_file_name(format!("{name}.claustre-{at}")))
+                .find(|backup| !backup.exists())
+                .unwrap_or_default();
             write_through(&backup, before)?;
             Some(backup)
         }

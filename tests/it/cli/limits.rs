@@ -7,8 +7,8 @@ use serde_json::json;
 #[test]
 fn a_budget_that_nobody_keeps_is_not_taken() {
     let env = TestEnv::new();
-    env.git_repo("shop");
-    env.claustre(&["project", "add", "shop", "shop"]).success();
+    let shop = env.git_repo("shop").display().to_string();
+    env.claustre(&["project", "add", "shop", &shop]).success();
     let refused = env.claustre(&["task", "add", "shop", "Spend", "--budget", "5"]);
     assert_eq!(refused.code, Some(1), "{}", refused.snapshot());
     assert!(
@@ -50,7 +50,8 @@ fn no_more_sessions_are_opened_than_may_work_at_once() {
         "[queue]\nmax_sessions = 2\n",
     )
     .unwrap();
-    env.claustre(&["project", "add", "shop", "shop"]).success();
+    let shop = shop.display().to_string();
+    env.claustre(&["project", "add", "shop", &shop]).success();
     for number in 0..5 {
         let title = format!("Task {number}");
         env.claustre(&["task", "add", "shop", &title]).success();
