@@ -1,6 +1,9 @@
 //! The plugin's end of the link to the daemon, without Zellij: which line is meant for us, which is missing, what to answer.
 //!
 //! Every instance of the plugin sees every line of the daemon, so the numbers of the lines tell each of them what it missed.
+//! Whoever can run `zellij pipe` can write to the plugin, so only lines that carry the secret of the daemon are taken. The secret
+//! comes on another way, and may come after the first lines: the last few that could not be opened are kept for it.
+//!
 //! A break of any kind (our reload, a new daemon, a lost line) ends in one hello or one resync, which the daemon answers
 //! with the whole state. An action that is told twice is done once: its outcome is remembered and told again.
 
@@ -10,7 +13,7 @@ use claustre_protocol::{
     BUILD, PROTOCOL,
     link::{
         ActionResult, DashboardSettings, DownLine, FromPlugin, HEARTBEAT_MILLIS, MAX_UP_LINE,
-        Opening, PaneAction, ToPlugin, UpLine,
+        Opening, PaneAction, ToPlugin, UpLine, is_secret, seal, unseal,
     },
     request::Request,
     rpc::{Fault, FaultCode},
@@ -23,6 +26,10 @@ mod tests;
 
 /// Outcomes remembered, so that a repeated action is answered and not repeated.
 const OUTCOMES_KEPT: usize = 256;
+/// Lines kept that no known secret opens.
+const UNOPENED_KEPT: usize = 8;
+/// Longest of them, in bytes: no line of the daemon is longer.
+const UNOPENED_LONGEST: usize = 40 * 1024;
 /// Without any line for so long the daemon counts as gone; it pings every 15 seconds.
 const SILENCE_MILLIS: u64 = 45_000;
 
@@ -58,6 +65,17 @@ pub enum LinkEffect {
     },
     /// Ask Zellij whether our client is attached, then call [`Link::clients_are`].
     CheckClient,
+    /// Let go of a pipe that was held and is not the daemon's.
+    Release(String),
+}
+
+/// What came through a pipe and could not be opened.
+#[derive(Debug)]
+enum Unopened {
+    /// Into the pipe that takes our lines.
+    Opening { pipe: String, sealed: String },
+    /// A line to us.
+    Line { pipe: String, sealed: String },
 }
 
 /// The state of the link.
@@ -65,8 +83,13 @@ pub enum LinkEffect {
 pub struct Link {
     me: Identity,
     name: String,
+    secret: String,
+    unopened: VecDeque<Unopened>,
+    ignored: u64,
     epoch: u64,
     pipe: Option<String>,
+    /// The pipe that brings the daemon's lines.
+    from_daemon: Option<String>,
     greeted: bool,
     welcomed: bool,
     leader: bool,
@@ -104,9 +127,49 @@ impl Link {
         self.leader
     }
 
+    /// How many lines were ignored because they do not carry the daemon's secret.
+    pub fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    /// The daemon's secret, as the program that calls for it printed it. Another one than before is another daemon: what the former
+    /// one ordered is over, and its numbers may come again.
+    pub fn secret_is(&mut self, secret: &str, now: u64) -> Vec<LinkEffect> {
+        let secret = secret.trim();
+        let mut effects = Vec::new();
+        if !is_secret(secret) || secret == self.secret {
+            return effects;
+        }
+        self.lose(&mut effects);
+        secret.clone_into(&mut self.secret);
+        self.epoch = 0;
+        self.next_line = None;
+        self.from_daemon = None;
+        self.outcomes.clear();
+        self.running.clear();
+        for unopened in std::mem::take(&mut self.unopened) {
+            effects.extend(match unopened {
+                Unopened::Opening { pipe, sealed } => self.pipe_opened(&pipe, &sealed, now),
+                Unopened::Line { pipe, sealed } => self.line(&pipe, &sealed, now),
+            });
+        }
+        // What is still there was sealed by nobody we know.
+        for unopened in std::mem::take(&mut self.unopened) {
+            effects.extend(self.ignore(unopened));
+        }
+        effects
+    }
+
     /// The daemon opened the pipe that takes our lines. The shell holds it open.
     pub fn pipe_opened(&mut self, pipe: &str, payload: &str, now: u64) -> Vec<LinkEffect> {
         let mut effects = Vec::new();
+        let Some(payload) = unseal(&self.secret, payload) else {
+            let unopened = Unopened::Opening {
+                pipe: pipe.to_owned(),
+                sealed: payload.to_owned(),
+            };
+            return self.keep(unopened).into_iter().collect();
+        };
         let Ok(opening) = serde_json::from_str::<Opening>(payload.trim_end()) else {
             return effects;
         };
@@ -119,17 +182,27 @@ impl Link {
         effects
     }
 
-    /// The daemon's pipe to us ended: it is gone, or about to open another.
-    pub fn pipe_closed(&mut self) -> Vec<LinkEffect> {
+    /// A pipe to us ended. Where it was the daemon's: it is gone, or about to open another.
+    pub fn pipe_closed(&mut self, pipe: &str) -> Vec<LinkEffect> {
         let mut effects = Vec::new();
-        self.lose(&mut effects);
+        if self.from_daemon.as_deref() == Some(pipe) {
+            self.from_daemon = None;
+            self.lose(&mut effects);
+        }
         effects
     }
 
-    /// The daemon said a line.
-    pub fn line(&mut self, text: &str, now: u64) -> Vec<LinkEffect> {
+    /// A line came through this pipe.
+    pub fn line(&mut self, pipe: &str, text: &str, now: u64) -> Vec<LinkEffect> {
         let mut effects = Vec::new();
-        let text = text.trim_end();
+        let Some(opened) = unseal(&self.secret, text) else {
+            let unopened = Unopened::Line {
+                pipe: pipe.to_owned(),
+                sealed: text.to_owned(),
+            };
+            return self.keep(unopened).into_iter().collect();
+        };
+        let text = opened.trim_end();
         let line = match DownLine::parse(text) {
             Ok(line) => line,
             Err(_) => {
@@ -144,6 +217,9 @@ impl Link {
         }
         self.heard_at = now;
         self.enter_epoch(line.epoch, &mut effects);
+        if self.from_daemon.as_deref() != Some(pipe) {
+            self.from_daemon = Some(pipe.to_owned());
+        }
         match self.next_line {
             Some(next) if line.seq < next => return effects,
             Some(next) if line.seq > next => self.ask_for_reset(&mut effects),
@@ -298,6 +374,28 @@ impl Link {
         }
     }
 
+    /// Keeps what no known secret opens, for the secret that may still come.
+    fn keep(&mut self, unopened: Unopened) -> Option<LinkEffect> {
+        let (Unopened::Opening { sealed, .. } | Unopened::Line { sealed, .. }) = &unopened;
+        if sealed.len() > UNOPENED_LONGEST {
+            return self.ignore(unopened);
+        }
+        self.unopened.push_back(unopened);
+        if self.unopened.len() <= UNOPENED_KEPT {
+            return None;
+        }
+        let oldest = self.unopened.pop_front()?;
+        self.ignore(oldest)
+    }
+
+    fn ignore(&mut self, unopened: Unopened) -> Option<LinkEffect> {
+        self.ignored = self.ignored.saturating_add(1);
+        match unopened {
+            Unopened::Opening { pipe, .. } => Some(LinkEffect::Release(pipe)),
+            Unopened::Line { .. } => None,
+        }
+    }
+
     /// A higher epoch is a new link: nothing of the old one counts.
     fn enter_epoch(&mut self, epoch: u64, effects: &mut Vec<LinkEffect>) {
         if epoch > self.epoch {
@@ -379,7 +477,8 @@ impl Link {
         };
         let mut text = serde_json::to_string(&line).ok()?;
         text.push('\n');
-        (text.len() <= MAX_UP_LINE).then_some(LinkEffect::Send { pipe, line: text })
+        let line = seal(&self.secret, &text);
+        (text.len() <= MAX_UP_LINE).then_some(LinkEffect::Send { pipe, line })
     }
 }
 

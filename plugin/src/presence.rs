@@ -8,13 +8,15 @@
 /// Between Zellij's word that a client typed and the message of the key binding lies no more than this; they come
 /// one after the other.
 const KEY_MILLIS: u64 = 60;
+/// On a busy machine more may lie between them. Who typed so lately may have meant the key, and acts where nobody else did.
+const CLAIM_MILLIS: u64 = 1_500;
 /// A command that was typed is run by a shell, and sends its message through the daemon.
 const COMMAND_MILLIS: u64 = 3_000;
 
 /// While an instance loads, Zellij keeps what is meant for any of them, and then gives it to all.
 const LOAD_MILLIS: u64 = 250;
 /// A key of so long ago is not acted on any more: timers get lost, and then fire with the next one.
-const TOO_LATE_MILLIS: u64 = 600;
+const TOO_LATE_MILLIS: u64 = 1_900;
 /// Clients are numbered from 1, and the lowest free number is given away first.
 const FIRST_CLIENT: u16 = 1;
 
@@ -54,8 +56,11 @@ pub enum Toggle {
     /// The key came before our time: only look what became of it.
     Look,
     /// The key was another client's, or what tells whose it was got lost: whoever leads looks in a moment whether anybody
-    /// acted, and acts if not.
-    Wait,
+    /// acted, and acts if not. Before that one looks who may have pressed it.
+    Wait {
+        /// May it have been our client's?
+        claims: bool,
+    },
 }
 
 /// A key that may have been another client's.
@@ -105,11 +110,13 @@ impl Typed {
     /// done?
     pub fn toggle(&mut self, client: u16, seen: Seen, now: u64) -> Toggle {
         let replayed = joins_others(client) && now < LOAD_MILLIS;
-        let ours = std::mem::take(&mut self.key) && self.within(KEY_MILLIS, now);
+        let pressed = std::mem::take(&mut self.key);
+        let ours = pressed && self.within(KEY_MILLIS, now);
         if replayed || seen.tab.is_none() {
             Toggle::Look
         } else if !ours {
-            Toggle::Wait
+            let claims = pressed && self.within(CLAIM_MILLIS, now);
+            Toggle::Wait { claims }
         } else if seen.focused {
             Toggle::Hide
         } else {
@@ -131,6 +138,7 @@ impl Typed {
 mod tests {
     use super::*;
 
+    const NOT_OURS: Toggle = Toggle::Wait { claims: false };
     const ELSEWHERE: Seen = Seen {
         focused: false,
         tab: Some(3),
@@ -169,9 +177,9 @@ mod tests {
         second.typed(1_000);
         first.typed(9_000);
         assert_eq!(first.toggle(1, FOCUSED, 9_001), Toggle::Hide);
-        assert_eq!(second.toggle(2, FOCUSED, 9_001), Toggle::Wait);
+        assert_eq!(second.toggle(2, FOCUSED, 9_001), NOT_OURS);
         second.typed(9_500);
-        assert_eq!(first.toggle(1, ELSEWHERE, 9_501), Toggle::Wait);
+        assert_eq!(first.toggle(1, ELSEWHERE, 9_501), NOT_OURS);
         assert_eq!(second.toggle(2, ELSEWHERE, 9_501), Toggle::Show);
     }
 
@@ -180,10 +188,23 @@ mod tests {
         let mut typed = Typed::default();
         typed.typed(10);
         assert_eq!(typed.toggle(1, ELSEWHERE, 11), Toggle::Show);
-        assert_eq!(typed.toggle(1, ELSEWHERE, 12), Toggle::Wait);
+        assert_eq!(typed.toggle(1, ELSEWHERE, 12), NOT_OURS);
         typed.typed(20);
         typed.explained();
-        assert_eq!(typed.toggle(1, ELSEWHERE, 21), Toggle::Wait);
+        assert_eq!(typed.toggle(1, ELSEWHERE, 21), NOT_OURS);
+    }
+
+    #[test]
+    fn on_a_busy_machine_who_typed_lately_claims_the_key_and_others_do_not() {
+        let (mut first, mut second) = (Typed::default(), Typed::default());
+        first.typed(1_000);
+        second.typed(9_000);
+        assert_eq!(
+            second.toggle(2, ELSEWHERE, 9_400),
+            Toggle::Wait { claims: true }
+        );
+        assert_eq!(first.toggle(1, ELSEWHERE, 9_400), NOT_OURS);
+        assert_eq!(second.toggle(2, ELSEWHERE, 9_410), NOT_OURS, "once");
     }
 
     #[test]

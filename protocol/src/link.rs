@@ -33,6 +33,32 @@ pub const MAX_READ: usize = 16 * 1024;
 /// Milliseconds between two heartbeats of an instance.
 pub const HEARTBEAT_MILLIS: u64 = 2_000;
 
+/// Hexadecimal digits of the secret that joins daemon and plugin of one Zellij server.
+pub const SECRET_DIGITS: usize = 32;
+
+/// A line as it goes over a pipe: the secret, a space, the line. Everybody who can run `zellij pipe` can write to the plugin; the
+/// secret is handed over by `claustre link`, which the plugin runs itself.
+#[must_use]
+pub fn seal(secret: &str, line: &str) -> String {
+    format!("{secret} {line}")
+}
+
+/// The line, if it carries this secret; nothing carries an empty one.
+#[must_use]
+pub fn unseal<'line>(secret: &str, sealed: &'line str) -> Option<&'line str> {
+    if secret.is_empty() {
+        return None;
+    }
+    sealed.strip_prefix(secret)?.strip_prefix(' ')
+}
+
+/// Is this what a secret looks like?
+#[must_use]
+pub fn is_secret(text: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    text.len() == SECRET_DIGITS && text.bytes().all(is_digit)
+}
+
 /// First and only line into [`PIPE_FROM_PLUGIN`]; the plugin then holds the pipe open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opening {
@@ -429,6 +455,16 @@ mod tests {
             assert_eq!(DownLine::parse(&text).unwrap(), line, "{text}");
             assert_eq!(serde_json::from_str::<DownLine>(&text).unwrap(), line);
         }
+    }
+
+    #[test]
+    fn only_the_holder_of_the_secret_opens_a_line() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        assert!(is_secret(secret) && !is_secret("") && !is_secret(&secret.to_uppercase()));
+        assert_eq!(unseal(secret, &seal(secret, "{}")), Some("{}"));
+        assert_eq!(unseal(secret, "{}"), None);
+        assert_eq!(unseal(secret, secret), None);
+        assert_eq!(unseal("", &seal("", "{}")), None, "no secret opens nothing");
     }
 
     #[test]

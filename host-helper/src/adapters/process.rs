@@ -39,6 +39,7 @@ pub struct Invocation {
     kept_env: Option<Vec<OsString>>,
     stdin: Vec<u8>,
     time_limit: Duration,
+    ends_with_us: bool,
     output_limit: usize,
 }
 
@@ -125,6 +126,7 @@ impl Invocation {
             kept_env: None,
             stdin: Vec::new(),
             time_limit: DEFAULT_TIME_LIMIT,
+            ends_with_us: false,
             output_limit: DEFAULT_OUTPUT_LIMIT,
         }
     }
@@ -182,6 +184,13 @@ impl Invocation {
     #[must_use]
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
+        self
+    }
+
+    /// Has a long-lived child end with this process, also where that is killed (Linux).
+    #[must_use]
+    pub fn ends_with_us(mut self) -> Self {
+        self.ends_with_us = true;
         self
     }
 

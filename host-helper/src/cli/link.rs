@@ -1,7 +1,7 @@
 //! `claustre link`: what the dashboard plugin runs to have the daemon connect to it.
 
 use clap::Args;
-use claustre_protocol::request::{Done, PluginAddress, PluginLink, Request};
+use claustre_protocol::request::{PluginAddress, PluginLink, PluginLinked, Request};
 
 use super::{Context, error::CliError};
 
@@ -21,9 +21,10 @@ pub struct LinkArgs {
     helper: Option<String>,
 }
 
-/// Asks and is gone at once: the plugin waits for this process.
+/// Asks, prints the secret of the link and is gone at once: the plugin waits for this process and reads what it prints. Nobody else
+/// does; whoever writes to the plugin through a pipe is not heard without it.
 pub fn run(context: &mut Context, args: LinkArgs) -> Result<(), CliError> {
-    let _done: Done = context.call(Request::PluginLink(PluginLink {
+    let linked: PluginLinked = context.call(Request::PluginLink(PluginLink {
         session: args.session,
         server_pid: args.server_pid,
         plugin: args
@@ -31,5 +32,5 @@ pub fn run(context: &mut Context, args: LinkArgs) -> Result<(), CliError> {
             .zip(args.helper)
             .map(|(location, helper)| PluginAddress { location, helper }),
     }))?;
-    Ok(())
+    context.ui.raw(&linked.secret)
 }

@@ -376,7 +376,8 @@ async fn serve(
                 session: link.session,
                 server_pid: link.server_pid,
             };
-            linking.ensure(key, link.plugin);
+            let link = linking.ensure(key, link.plugin);
+            link.secret().reveal().to_owned()
         }),
         links: Arc::new(move || {
             shown_links

@@ -27,8 +27,10 @@ pub const ALIAS: &str = "claustre";
 const PLACE_MILLIS: u64 = 30;
 /// Until what another client's instance did can be seen.
 const LOOK_MILLIS: u64 = 100;
-/// Until it is clear that no instance took a key for its own.
-const WAIT_MILLIS: u64 = 200;
+/// Until it is clear that no instance took a key for its own; before, those look whose client may have pressed it.
+const WAIT_MILLIS: u64 = 250;
+/// See [`WAIT_MILLIS`].
+const CLAIM_WAIT_MILLIS: u64 = 100;
 
 /// What is known of the dashboard's pane.
 #[derive(Debug, Default)]
@@ -41,6 +43,8 @@ pub struct Home {
     pub fills: Option<(usize, usize)>,
     /// The key that may have been another client's.
     pub pressed: Option<Pressed>,
+    /// May it have been our client's?
+    pub claims: bool,
     /// What was seen at the last look.
     pub known: Seen,
 }
@@ -54,34 +58,44 @@ impl Shell {
             Toggle::Show => self.show(),
             Toggle::Hide => self.hide(),
             Toggle::Look => self.others_act(),
-            Toggle::Wait => {
+            Toggle::Wait { claims } => {
                 self.others_act();
                 self.home.pressed = Some(Pressed {
                     known: self.home.known,
                     seen,
                     at: now,
                 });
-                self.timers
-                    .set(Purpose::Toggle, now.saturating_add(WAIT_MILLIS));
+                self.home.claims = claims;
+                let wait = self.wait_for_others();
+                self.timers.set(Purpose::Toggle, now.saturating_add(wait));
             }
         }
     }
 
-    /// Acts on the key after all, where we lead and nobody did. Where no daemon says who leads, every instance may: what each
+    /// Milliseconds in which somebody with a better right to a key acts on it.
+    fn wait_for_others(&self) -> u64 {
+        if self.home.claims {
+            CLAIM_WAIT_MILLIS
+        } else {
+            WAIT_MILLIS
+        }
+    }
+
+    /// Acts on the key after all, where our client may have pressed it or we lead, and nobody did. Where no daemon says who leads, every instance may: what each
     /// does, another may do again without harm.
     pub(super) fn toggle_if_nobody_did(&mut self) {
         let Some(pressed) = self.home.pressed.take() else {
             return;
         };
-        let due = pressed.at.saturating_add(WAIT_MILLIS);
+        let due = pressed.at.saturating_add(self.wait_for_others());
         if self.now() < due {
             // Pressed once more since this look was planned.
             self.home.pressed = Some(pressed);
             self.timers.set(Purpose::Toggle, due);
             return;
         }
-        let leads = self.link.is_leader() || !self.link.is_up();
-        if leads && pressed.is_unanswered(self.look(), self.now()) {
+        let may = self.home.claims || self.link.is_leader() || !self.link.is_up();
+        if may && pressed.is_unanswered(self.look(), self.now()) {
             if pressed.seen.focused {
                 self.hide();
             } else {

@@ -6,7 +6,7 @@ use claustre_plugin::{
     link::LinkEffect,
     msg::Msg,
     timers::Purpose,
-    zellij::event::{PipeMessage, PipeSource},
+    zellij::event::{PURPOSE, PipeMessage, PipeSource},
 };
 use claustre_protocol::link::{PIPE_FROM_PLUGIN, PIPE_TO_PLUGIN};
 use zellij_tile::prelude::*;
@@ -19,6 +19,8 @@ const BOOTSTRAP_MILLIS: u64 = 7_000;
 const AGAIN_MILLIS: u64 = 1_500;
 /// Milliseconds until the session's name is asked for again.
 const FIRST_MILLIS: u64 = 300;
+/// What the program that connects the daemon is run for.
+pub(super) const LINK_PURPOSE: &str = "link";
 /// The program that connects the daemon, where the plugin's configuration names none.
 const HELPER: &str = "claustre";
 /// Key of the plugin's configuration that names it.
@@ -37,8 +39,8 @@ impl Shell {
                 block_cli_pipe_input(pipe);
                 self.link.pipe_opened(pipe, payload, now)
             }
-            (PIPE_TO_PLUGIN, Some(payload)) => self.link.line(payload, now),
-            (PIPE_TO_PLUGIN, None) => self.link.pipe_closed(),
+            (PIPE_TO_PLUGIN, Some(payload)) => self.link.line(pipe, payload, now),
+            (PIPE_TO_PLUGIN, None) => self.link.pipe_closed(pipe),
             _ => return,
         };
         self.link_effects(effects);
@@ -69,6 +71,7 @@ impl Shell {
                     self.link_effects(effects);
                 }
                 LinkEffect::CheckClient => self.check_client(),
+                LinkEffect::Release(pipe) => unblock_cli_pipe_input(&pipe),
             }
         }
     }
@@ -86,7 +89,7 @@ impl Shell {
         self.link_effects(effects);
     }
 
-    /// Calls for the daemon until it has connected; the program returns at once.
+    /// Calls for the daemon until it has connected; the program returns at once, with the secret of the link.
     pub(super) fn bootstrap(&mut self) {
         if self.link.is_up() {
             return;
@@ -130,6 +133,8 @@ impl Shell {
         if address != ALIAS {
             call.extend(["--plugin", &address, "--helper", helper]);
         }
-        run_command(&call, BTreeMap::new());
+        // What it prints is the secret of the link.
+        let context = BTreeMap::from([(PURPOSE.to_owned(), LINK_PURPOSE.to_owned())]);
+        run_command(&call, context);
     }
 }

@@ -35,6 +35,7 @@ use ratatui_core::buffer::Buffer;
 use zellij_tile::prelude::*;
 
 use home::Home;
+use link_io::LINK_PURPOSE;
 
 pub use exports::start;
 
@@ -115,6 +116,7 @@ impl Shell {
             EventType::InitialKeybinds,
             EventType::PermissionRequestResult,
             EventType::PaneClosed,
+            EventType::RunCommandResult,
             EventType::TabUpdate,
             // Which of several clients pressed our key is told in no other way.
             EventType::InputReceived,
@@ -267,6 +269,12 @@ impl Shell {
                 self.check_client();
                 if self.home.visible && self.outgrown() {
                     self.place_soon();
+                }
+            }
+            Event::Ran { purpose, output } => {
+                if purpose.as_deref() == Some(LINK_PURPOSE) {
+                    let effects = self.link.secret_is(&output, self.now());
+                    self.link_effects(effects);
                 }
             }
             Event::Typed => self.typed.typed(self.now()),

@@ -33,6 +33,13 @@ pub enum Event {
     Visible(bool),
     /// Did the user allow what the plugin asked for?
     Permission(bool),
+    /// A program that the plugin ran has ended.
+    Ran {
+        /// What it was run for.
+        purpose: Option<String>,
+        /// What it printed.
+        output: String,
+    },
     /// A pane closed that ran a command; its number.
     PaneClosed(u32),
     /// Nothing that concerns the dashboard.
@@ -63,6 +70,7 @@ pub fn event(bytes: &[u8]) -> Event {
         7 => Event::Timer,
         9 => Event::Visible(value.flag()),
         12 => Event::Permission(value.fields().get(1).is_some_and(Value::flag)),
+        14 => ran(value.fields()),
         18 => value
             .fields()
             .get(1)
@@ -70,6 +78,22 @@ pub fn event(bytes: &[u8]) -> Event {
             .map_or(Event::Other, Event::PaneClosed),
         26 => Event::Pasted(value.fields().get(1).map(Value::text).unwrap_or_default()),
         _ => Event::Other,
+    }
+}
+
+/// The key of what a program was run for, in the context that is given along with it.
+pub const PURPOSE: &str = "purpose";
+
+fn ran(fields: Fields<'_>) -> Event {
+    let text = |fields: Fields<'_>, field| fields.get(field).map(Value::text).unwrap_or_default();
+    let purpose = fields
+        .filter(|(field, _)| *field == 4)
+        .map(|(_, item)| item.fields())
+        .find(|item| text(*item, 1) == PURPOSE)
+        .map(|item| text(item, 2));
+    Event::Ran {
+        purpose,
+        output: text(fields, 2),
     }
 }
 

@@ -47,6 +47,13 @@ pub struct PluginLink {
     pub plugin: Option<PluginAddress>,
 }
 
+/// Answer of `plugin.link`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginLinked {
+    /// What each line between the daemon and the plugins of this server carries.
+    pub secret: String,
+}
+
 /// What a Zellij server knows a plugin by: one that has not started with the alias knows only this.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginAddress {

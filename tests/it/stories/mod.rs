@@ -6,6 +6,7 @@ mod demo;
 mod hooks;
 mod killed_and_resumed;
 mod launched_first;
+mod link_held;
 mod pull_request;
 mod real_client;
 mod removal;

@@ -44,6 +44,9 @@ impl Invocation {
             .stderr(Stdio::piped());
         let mut command = tokio::process::Command::from(command);
         command.kill_on_drop(true);
+        if self.ends_with_us {
+            end_with_us(&mut command);
+        }
         let mut child = command.spawn().map_err(|error| self.start_error(error))?;
         if let Some(id) = child.id() {
             super::open_files::restore_file_limit(id);
@@ -63,6 +66,30 @@ impl Invocation {
         })
     }
 }
+
+/// Has the system end the child when this process ends, however that comes about. The child belongs to the thread that starts it,
+/// which must live as long as the daemon: its runtime has one thread.
+#[cfg(target_os = "linux")]
+fn end_with_us(command: &mut tokio::process::Command) {
+    let parent = rustix::process::getpid();
+    let prepare = move || {
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        // It may have ended before the line above.
+        if rustix::process::getppid() != Some(parent) {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        Ok(())
+    };
+    #[expect(unsafe_code, reason = "code that runs between fork and exec")]
+    // SAFETY: it makes two system calls and touches no memory that another thread may hold.
+    unsafe {
+        command.pre_exec(prepare);
+    }
+}
+
+/// Elsewhere the system does not offer it.
+#[cfg(not(target_os = "linux"))]
+fn end_with_us(_: &mut tokio::process::Command) {}
 
 impl PipedChild {
     /// Its process id, which is also its group's; none once it has ended and was waited for.

@@ -7,6 +7,7 @@
 //! | [`election`] | which instance of the plugin acts |
 //! | [`feed`] | what is drawn, cut into lines and held to 20 a second |
 //! | [`multiplexer`] | opening, focusing, typing: through the link where it is up, else by the command line |
+//! | [`servers`] | which process serves a session |
 //! | [`layout`] | the layouts that this program carries |
 
 pub mod cli;
@@ -18,6 +19,7 @@ pub mod link;
 pub mod listed;
 pub mod multiplexer;
 pub mod port;
+pub mod servers;
 
 pub use cli::{Zellij, ZellijError};
 pub use link::{LinkError, LinkEvent, LinkHandle, LinkKey, Links};

@@ -19,6 +19,7 @@ use super::{
     layout,
     link::{LinkError, LinkHandle, LinkKey, Links},
     listed::ListedPane,
+    servers,
 };
 use crate::limited::{Limited, LimitedError};
 
@@ -189,6 +190,26 @@ impl ZellijMultiplexer {
                 Err(MultiplexerError::Busy(error))
             }
         }
+    }
+
+    /// One call about a pane, to the server that it is in. Panes are counted anew by each server, so that the same number in a session
+    /// of the same name may be somebody else's.
+    async fn call_on<Value: Send + 'static>(
+        &self,
+        place: &PanePlace,
+        call: impl FnOnce(&Zellij) -> Result<Value, ZellijError> + Send + 'static,
+    ) -> Result<Value, MultiplexerError> {
+        let Some(pid) = place.server_pid else {
+            return self.call(call).await;
+        };
+        if !servers::is_server_of(pid, &place.session) {
+            return Err(MultiplexerError::NoPane {
+                session: place.session.clone(),
+                pane: place.pane,
+            });
+        }
+        self.call(move |zellij| call(&zellij.clone().for_server(pid)))
+            .await
     }
 
     /// Has the plugin do it. None = no plugin was told, so that the command line may do it instead.
@@ -404,8 +425,8 @@ impl ZellijMultiplexer {
                 .call(move |zellij| zellij.run(&of, &open.name, &open.cwd, &open.argv))
                 .await?;
             return Ok(Opened {
+                server_pid: servers::find(&session),
                 session,
-                server_pid: None,
                 pane: Some(pane),
                 own_tab: false,
             });
@@ -417,8 +438,8 @@ impl ZellijMultiplexer {
             .await?;
         let pane = self.wait_for_pane(&session, &open.name).await?;
         Ok(Opened {
+            server_pid: servers::find(&session),
             session,
-            server_pid: None,
             pane,
             own_tab: true,
         })
@@ -454,8 +475,8 @@ impl ZellijMultiplexer {
         name: String,
     ) -> Result<(), MultiplexerError> {
         // By the command line in any case: the tab may be the one in which the dashboard lies, which could not answer.
-        let PanePlace { session, pane, .. } = place;
-        self.call(move |zellij| match zellij.tab_of(&session, pane) {
+        let PanePlace { session, pane, .. } = place.clone();
+        let closed = self.call_on(&place, move |zellij| match zellij.tab_of(&session, pane) {
             Ok(None) => Ok(()),
             Ok(Some(listed)) if !listed.may_be_of(of) => Ok(()),
             Ok(Some(listed)) if listed.tab_name.contains(&name) && !listed.is_suppressed => {
@@ -464,8 +485,12 @@ impl ZellijMultiplexer {
             Ok(Some(_)) => zellij.close_pane(&session, pane),
             Err(_) if zellij.is_gone(&session)? => Ok(()),
             Err(error) => Err(error),
-        })
-        .await
+        });
+        match closed.await {
+            // Its server is gone, and it with that.
+            Err(MultiplexerError::NoPane { .. }) => Ok(()),
+            closed => closed,
+        }
     }
 
     async fn rename_tab(
@@ -482,16 +507,18 @@ impl ZellijMultiplexer {
         if self.through(&place, what).await?.is_some() {
             return Ok(());
         }
-        let PanePlace { session, pane, .. } = place;
-        self.call(move |zellij| match zellij.tab_of(&session, pane)? {
-            // Without a tab of its own there is nothing to name.
-            None
-            | Some(ListedPane {
-                is_suppressed: true,
-                ..
-            }) => Ok(()),
-            Some(listed) if !listed.tab_name.contains(&only) => Ok(()),
-            Some(listed) => zellij.rename_tab(&session, listed.tab_id, &name),
+        let PanePlace { session, pane, .. } = place.clone();
+        self.call_on(&place, move |zellij| {
+            match zellij.tab_of(&session, pane)? {
+                // Without a tab of its own there is nothing to name.
+                None
+                | Some(ListedPane {
+                    is_suppressed: true,
+                    ..
+                }) => Ok(()),
+                Some(listed) if !listed.tab_name.contains(&only) => Ok(()),
+                Some(listed) => zellij.rename_tab(&session, listed.tab_id, &name),
+            }
         })
         .await
     }
@@ -524,7 +551,8 @@ impl Multiplexer for ZellijMultiplexer {
             {
                 return Ok(());
             }
-            self.call(move |zellij| zellij.focus(&place.session, place.pane))
+            let (session, pane) = (place.session.clone(), place.pane);
+            self.call_on(&place, move |zellij| zellij.focus(&session, pane))
                 .await
         })
     }
@@ -559,7 +587,7 @@ impl Multiplexer for ZellijMultiplexer {
                 };
                 if self.through(&place, what).await?.is_none() {
                     let (session, pane, part) = (place.session.clone(), place.pane, part.to_vec());
-                    self.call(move |zellij| zellij.write(&session, pane, &part))
+                    self.call_on(&place, move |zellij| zellij.write(&session, pane, &part))
                         .await?;
                 }
             }
@@ -575,7 +603,8 @@ impl Multiplexer for ZellijMultiplexer {
             {
                 Some(ActionResult::Text { text }) => Ok(text),
                 Some(ActionResult::Done {} | ActionResult::Pane { .. }) | None => {
-                    self.call(move |zellij| zellij.dump_screen(&place.session, place.pane))
+                    let (session, pane) = (place.session.clone(), place.pane);
+                    self.call_on(&place, move |zellij| zellij.dump_screen(&session, pane))
                         .await
                 }
             }
@@ -587,5 +616,65 @@ impl Multiplexer for ZellijMultiplexer {
             self.call(move |zellij| Ok(zellij.tab_of(&place.session, place.pane)?.is_some()))
                 .await
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// A `zellij` that answers anything, and notes each call.
+    fn noting(directory: &std::path::Path) -> ZellijMultiplexer {
+        let program = directory.join("zellij");
+        let script = "#!/bin/sh\necho \"$*\" >> \"$0.calls\"\necho '[]'\n";
+        // By another process: a program that this one has open for writing cannot be started.
+        crate::adapters::process::Invocation::new("/bin/sh")
+            .args([
+                "-c",
+                "printf %s \"$1\" > zellij && chmod 755 zellij",
+                "sh",
+                script,
+            ])
+            .cwd(directory)
+            .run()
+            .unwrap();
+        let (events, _) = tokio::sync::mpsc::channel(1);
+        let zellij = Zellij::at(program);
+        let links = Links::new(zellij.clone(), Arc::new(Default::default), events);
+        ZellijMultiplexer::new(zellij, Arc::new(links), directory.join("none"))
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_closed_or_named_in_another_server_of_the_same_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let zellij = noting(directory.path());
+        let place = |server_pid| PanePlace {
+            session: "desk".into(),
+            server_pid,
+            pane: 3,
+        };
+        // This test runs, and serves no Zellij session.
+        let other = place(Some(std::process::id()));
+        let id = SessionId::new(uuid::Uuid::from_u128(7));
+        let written = zellij.write(other.clone(), b"rm\r".to_vec()).await;
+        assert!(
+            matches!(written, Err(MultiplexerError::NoPane { .. })),
+            "{written:?}"
+        );
+        let named = zellij
+            .rename(other.clone(), "x".into(), String::new())
+            .await;
+        assert!(
+            matches!(named, Err(MultiplexerError::NoPane { .. })),
+            "{named:?}"
+        );
+        zellij.close(id, other, "x".into()).await.unwrap();
+        let calls = directory.path().join("zellij.calls");
+        assert!(!calls.exists(), "{:?}", std::fs::read_to_string(calls));
+        // Where the server is not known it is done as it always was.
+        zellij.write(place(None), b"ls".to_vec()).await.unwrap();
+        assert!(calls.exists());
     }
 }

@@ -16,6 +16,7 @@ use super::{
     multiplexer::{
         Multiplexer as _, MultiplexerError, OpenSession, PanePlace, Pending, ZellijMultiplexer,
     },
+    servers,
 };
 use crate::ports::{Multiplexer, OpenedPane, PaneFacts, PaneOrder, PortError};
 
@@ -137,6 +138,7 @@ impl Multiplexer for ZellijPort {
         self.links
             .of_session(zellij_session)
             .map(|link| link.key().server_pid)
+            .or_else(|| servers::find(zellij_session))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::ports::PaneFacts;
 /// Least milliseconds between two changes of one tab.
 pub const TAB_MILLIS: u64 = 1_000;
 /// Milliseconds in which the allowance of all tabs together grows by one change.
-pub const EVERY_MILLIS: u64 = 1_500;
+pub const EVERY_MILLIS: u64 = 2_000;
 /// So many changes may follow each other at once after a rest.
 const BURST: u64 = 3;
 /// Questions go before the rest, but after so many of them something else has its turn.

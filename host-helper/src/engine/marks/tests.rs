@@ -99,7 +99,7 @@ fn however_much_changes_all_tabs_together_change_slowly_and_each_gets_its_turn()
     });
     let busy: Vec<_> = made.iter().filter(|(now, ..)| *now < 60_000).collect();
     assert!(
-        (35..=60_000 / usize::try_from(EVERY_MILLIS).unwrap() + 3).contains(&busy.len()),
+        (25..=60_000 / usize::try_from(EVERY_MILLIS).unwrap() + 3).contains(&busy.len()),
         "{}",
         busy.len()
     );

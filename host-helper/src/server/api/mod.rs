@@ -18,7 +18,7 @@ mod worktree;
 use std::sync::Arc;
 
 use claustre_protocol::{
-    request::{Done, PluginLink, Request},
+    request::{Done, PluginLink, PluginLinked, Request},
     rpc::{Fault, FaultCode},
     status::{Mode, PushMode},
     time::Timestamp,
@@ -85,8 +85,8 @@ pub struct Api {
             + Send
             + Sync,
     >,
-    /// Connects to the dashboard of a Zellij session, by its server's process.
-    pub link: Arc<dyn Fn(PluginLink) + Send + Sync>,
+    /// Connects to the dashboard of a Zellij session, by its server's process; the secret that its lines carry.
+    pub link: Arc<dyn Fn(PluginLink) -> String + Send + Sync>,
     /// Puts the dashboard of a Zellij session in front, now or as soon as its plugin calls.
     pub show: Arc<dyn Fn(String) + Send + Sync>,
     /// The Zellij sessions whose dashboard answers.
@@ -172,8 +172,8 @@ impl Api {
             R::WorktreeRestore(named) => json(self.worktree_restore(&named.of, actor).await?),
             R::WorktreeSweep(sweep) => json(self.worktree_sweep(sweep, actor).await?),
             R::PluginLink(link) => {
-                (self.link)(link);
-                json(done("connecting"))
+                let secret = (self.link)(link);
+                json(PluginLinked { secret })
             }
             R::DashboardShow(show) => {
                 (self.show)(show.session);

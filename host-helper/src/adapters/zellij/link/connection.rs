@@ -7,12 +7,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use claustre_protocol::{
     link::{
         ActionResult, DashboardSettings, MAX_UP_LINE, Opening, PIPE_FROM_PLUGIN, PIPE_TO_PLUGIN,
+        SECRET_DIGITS, seal,
     },
     request::PluginAddress,
 };
@@ -23,7 +24,7 @@ use tokio::{
 };
 
 use super::{
-    LinkError, LinkEvent, LinkKey, Order, SnapshotSource,
+    LinkError, LinkEvent, LinkKey, Order, Secret, SnapshotSource,
     core::{Core, Out},
 };
 use crate::adapters::{
@@ -50,6 +51,7 @@ pub(super) struct Connection {
     pub(super) plugin: Option<PluginAddress>,
     pub(super) snapshot: SnapshotSource,
     pub(super) settings: DashboardSettings,
+    pub(super) secret: Secret,
     pub(super) events: mpsc::Sender<(LinkKey, LinkEvent)>,
     pub(super) behind: Arc<AtomicBool>,
     pub(super) up: Arc<AtomicBool>,
@@ -82,18 +84,21 @@ impl Connection {
     /// Runs until the server or the registry is gone.
     pub(super) async fn run(self, mut orders: mpsc::Receiver<Order>) {
         let started = Instant::now();
-        let mut core = Core::new(self.key.server_pid, self.settings.clone());
+        let mut core = Core::new(
+            self.key.server_pid,
+            self.settings.clone(),
+            self.secret.clone(),
+        );
         let mut waiting = Waiting::new();
         let mut pause = FIRST_PAUSE;
-        let mut last_epoch = 0;
+        let mut epoch = 0;
         let server = Server::watch(self.key.server_pid);
         tracing::info!(link = %self.key, "link opened");
         loop {
             if server.is_gone() {
                 break;
             }
-            let epoch = wall_millis().max(last_epoch + 1);
-            last_epoch = epoch;
+            epoch += 1;
             let opened = Instant::now();
             let end = match self.open(epoch).await {
                 Ok(pipes) => {
@@ -142,6 +147,9 @@ impl Connection {
         let pipe = |name| {
             self.zellij
                 .pipe(&self.key.session, self.plugin.as_ref(), name)
+                // The one that carries the plugin's lines reads nothing and would outlive a daemon that is killed; with a server that
+                // is killed as well it would spin for ever.
+                .ends_with_us()
                 .spawn_piped()
         };
         let mut up = pipe(PIPE_FROM_PLUGIN)?;
@@ -159,7 +167,8 @@ impl Connection {
             });
         }
         if let Some(stdin) = up.stdin.as_mut() {
-            let opening = serde_json::to_string(&Opening { epoch }).unwrap_or_default() + "\n";
+            let opening = serde_json::to_string(&Opening { epoch }).unwrap_or_default();
+            let opening = seal(self.secret.reveal(), &opening) + "\n";
             // A child that ended already is noticed by its end.
             stdin.write_all(opening.as_bytes()).await.ok();
             stdin.flush().await.ok();
@@ -334,7 +343,7 @@ async fn farewell(pipes: Pipes) {
 /// One line without its end; none at the end of the stream. A line that is too long ends the stream.
 async fn read_line<Reader: tokio::io::AsyncBufRead + Unpin>(reader: &mut Reader) -> Option<String> {
     let mut line = Vec::new();
-    let limit = u64::try_from(MAX_UP_LINE + 1).unwrap_or(u64::MAX);
+    let limit = u64::try_from(MAX_UP_LINE + SECRET_DIGITS + 2).unwrap_or(u64::MAX);
     let read = reader.take(limit).read_until(b'\n', &mut line).await.ok()?;
     if read == 0 || line.last() != Some(&b'\n') {
         return None;
@@ -410,11 +419,4 @@ fn process_id(pid: u32) -> Option<rustix::process::Pid> {
 
 fn millis(started: Instant) -> u64 {
     u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-fn wall_millis() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or_default()
 }

@@ -11,12 +11,12 @@ use claustre_protocol::{
     dashboard::DashboardUpdate,
     link::{
         ActionResult, DashboardSettings, DownLine, FromPlugin, Instance, MAX_LINE, MAX_UP_LINE,
-        PaneAction, ToPlugin, UpLine,
+        PaneAction, SECRET_DIGITS, ToPlugin, UpLine, seal, unseal,
     },
     rpc::{Fault, FaultCode, ProtocolVersion},
 };
 
-use super::{LinkError, LinkEvent};
+use super::{LinkError, LinkEvent, Secret};
 use crate::adapters::zellij::{
     election::{Candidate, SILENCE_MILLIS, elect},
     feed::{Feed, split_update},
@@ -65,6 +65,9 @@ struct Peer {
 pub(super) struct Core {
     server_pid: u32,
     settings: DashboardSettings,
+    secret: Secret,
+    /// Lines that did not carry the secret.
+    ignored: u64,
     epoch: u64,
     lines: u64,
     actions: u64,
@@ -84,10 +87,12 @@ pub(super) struct Core {
 
 impl Core {
     /// A link that is not connected yet.
-    pub(super) fn new(server_pid: u32, settings: DashboardSettings) -> Self {
+    pub(super) fn new(server_pid: u32, settings: DashboardSettings, secret: Secret) -> Self {
         Self {
             server_pid,
             settings,
+            secret,
+            ignored: 0,
             epoch: 0,
             lines: 0,
             actions: 0,
@@ -105,7 +110,7 @@ impl Core {
         }
     }
 
-    /// A connection was opened. `epoch` must be higher than all before it, of former daemons too.
+    /// A connection was opened. `epoch` must be higher than all before it on this link; former daemons had another secret.
     pub(super) fn opened(&mut self, epoch: u64, now: u64) {
         self.epoch = epoch;
         self.was_up = false;
@@ -152,6 +157,16 @@ impl Core {
 
     /// An instance said a line.
     pub(super) fn line(&mut self, text: &str, now: u64, out: &mut Vec<Out>) {
+        let Some(text) = unseal(self.secret.reveal(), text) else {
+            self.ignored = self.ignored.saturating_add(1);
+            if self.ignored.is_power_of_two() {
+                tracing::warn!(
+                    ignored = self.ignored,
+                    "lines without the secret of the link are ignored"
+                );
+            }
+            return;
+        };
         let Ok(line) = serde_json::from_str::<UpLine>(text) else {
             tracing::debug!(bytes = text.len(), "a line of the plugin cannot be read");
             return;
@@ -229,14 +244,14 @@ impl Core {
             ToPlugin::Reply { id, .. } => Some(*id),
             _ => None,
         };
-        let limit = if id.is_some() { MAX_UP_LINE } else { MAX_LINE };
+        let limit = if id.is_some() { MAX_UP_LINE } else { MAX_LINE } + SECRET_DIGITS + 1;
         let mut line = DownLine {
             seq: self.lines + 1,
             epoch: self.epoch,
             target,
             body,
         };
-        let mut text = encode(&line);
+        let mut text = self.encode(&line);
         if text.len() > limit
             && let Some(id) = id
         {
@@ -249,7 +264,7 @@ impl Core {
                 id,
                 outcome: Err(fault),
             };
-            text = encode(&line);
+            text = self.encode(&line);
         }
         if text.len() > limit || text.is_empty() {
             tracing::warn!(
@@ -455,6 +470,14 @@ impl Core {
         }
     }
 
+    /// The line as it goes over the pipe; empty where it cannot be written.
+    fn encode(&self, line: &DownLine) -> String {
+        serde_json::to_string(line).map_or_else(
+            |_| String::new(),
+            |text| seal(self.secret.reveal(), &text) + "\n",
+        )
+    }
+
     /// Tells the engine what changed for it.
     fn report(&mut self, out: &mut Vec<Out>) {
         let up = !self.peers.is_empty();
@@ -487,8 +510,4 @@ fn mismatch(protocol: ProtocolVersion, build: &str) -> Option<String> {
     (protocol.major != PROTOCOL.major).then(|| {
         format!("The dashboard is of version {build} and the helper of version {BUILD}: run `claustre setup` and press the key again.")
     })
-}
-
-fn encode(line: &DownLine) -> String {
-    serde_json::to_string(line).map_or_else(|_| String::new(), |text| text + "\n")
 }

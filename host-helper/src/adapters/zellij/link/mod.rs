@@ -43,6 +43,28 @@ impl fmt::Display for LinkKey {
     }
 }
 
+/// What each line of a link carries, so that nobody else's are taken. Not shown in logs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// A new one that nobody can guess.
+    fn new() -> Self {
+        Self(uuid::Uuid::new_v4().simple().to_string())
+    }
+
+    /// Its digits.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret")
+    }
+}
+
 /// What a link tells the engine.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LinkEvent {
@@ -119,6 +141,7 @@ enum Order {
 pub struct LinkHandle {
     key: LinkKey,
     plugin: Option<PluginAddress>,
+    secret: Secret,
     orders: mpsc::Sender<Order>,
     /// A change was dropped because too much waited: all instances get the whole state.
     behind: Arc<AtomicBool>,
@@ -130,6 +153,11 @@ impl LinkHandle {
     /// Which server.
     pub fn key(&self) -> &LinkKey {
         &self.key
+    }
+
+    /// What the plugins of that server need to take our lines.
+    pub fn secret(&self) -> &Secret {
+        &self.secret
     }
 
     /// How the plugin is known in that server; none = by its alias.
@@ -245,6 +273,7 @@ impl Links {
         let link = LinkHandle {
             key: key.clone(),
             plugin: plugin.clone(),
+            secret: Secret::new(),
             orders,
             behind: Arc::default(),
             up: Arc::default(),
@@ -257,6 +286,7 @@ impl Links {
             plugin,
             snapshot: Arc::clone(&self.snapshot),
             settings: self.settings.clone(),
+            secret: link.secret.clone(),
             events: self.events.clone(),
             behind: Arc::clone(&link.behind),
             up: Arc::clone(&link.up),

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const EPOCH: u64 = 5;
 const SERVER: u32 = 77;
 
@@ -25,6 +26,7 @@ impl Scene {
         let mut core = Core::new(
             SERVER,
             claustre_protocol::link::DashboardSettings::default(),
+            Secret(SECRET.to_owned()),
         );
         core.opened(EPOCH, 0);
         Self {
@@ -40,7 +42,10 @@ impl Scene {
     fn take(&mut self, out: Vec<Out>) {
         for out in out {
             match out {
-                Out::Line(line) => self.said.push(serde_json::from_str(&line).unwrap()),
+                Out::Line(line) => {
+                    let line = unseal(SECRET, &line).unwrap();
+                    self.said.push(serde_json::from_str(line).unwrap());
+                }
                 Out::Event(event) => self.events.push(event),
                 Out::Finished { action, outcome } => self.finished.push((action, outcome)),
                 Out::Snapshot { instance } => self.snapshots.push(instance),
@@ -55,8 +60,8 @@ impl Scene {
             body,
         };
         let mut out = Vec::new();
-        self.core
-            .line(&serde_json::to_string(&line).unwrap(), self.now, &mut out);
+        let sealed = seal(SECRET, &serde_json::to_string(&line).unwrap());
+        self.core.line(&sealed, self.now, &mut out);
         self.take(out);
     }
 
@@ -391,4 +396,41 @@ fn an_unknown_voice_is_asked_to_introduce_itself() {
             ..
         }]
     ));
+}
+
+#[test]
+fn lines_without_the_secret_are_ignored_and_counted() {
+    let mut scene = Scene::new();
+    scene.hello(3, 1, 1);
+    scene.events.clear();
+    scene.said.clear();
+    let line = UpLine {
+        from: "3-1".to_owned(),
+        seq: 2,
+        body: FromPlugin::Ask {
+            id: 1,
+            request: Box::new(Request::InboxList(Nothing {})),
+        },
+    };
+    let plain = serde_json::to_string(&line).unwrap();
+    let strangers = [
+        plain.clone(),
+        seal("ffffffffffffffffffffffffffffffff", &plain),
+        seal("", &plain),
+        format!("{SECRET}{plain}"),
+        SECRET.to_owned(),
+    ];
+    let mut out = Vec::new();
+    for stranger in &strangers {
+        scene.core.line(stranger, 900, &mut out);
+    }
+    assert!(out.is_empty(), "{out:?}");
+    assert_eq!(scene.core.ignored, 5);
+    assert_eq!(
+        scene.core.silence(900),
+        900,
+        "a stranger is no sign of life"
+    );
+    scene.core.line(&seal(SECRET, &plain), 900, &mut out);
+    assert!(!out.is_empty());
 }
