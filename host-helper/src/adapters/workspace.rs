@@ -24,6 +24,7 @@ use crate::ports::{
     WorktreeFacts, WorktreeOrder,
 };
 use crate::text;
+use crate::trust::{Place, TrustStore};
 
 /// Longest fragment, in bytes.
 const FRAGMENT_LIMIT: u64 = 1024 * 1024;
@@ -68,6 +69,7 @@ pub struct GitWorkspace {
     git: Git,
     settings: WorkspaceSettings,
     fragment: PathBuf,
+    trust: Option<TrustStore>,
 }
 
 impl GitWorkspace {
@@ -78,7 +80,24 @@ impl GitWorkspace {
             git,
             settings,
             fragment,
+            trust: None,
         }
+    }
+
+    /// Runs the filters of repositories that this store says are allowed.
+    #[must_use]
+    pub fn with_trust(mut self, trust: TrustStore) -> Self {
+        self.trust = Some(trust);
+        self
+    }
+
+    /// Git with the filters that the user allowed in the repository of this path.
+    fn git_at(&self, path: &Path) -> Git {
+        let allowed = self.trust.as_ref().and_then(|trust| {
+            let place = Place::find(path).ok()?;
+            Some(trust.allowed_filters(&place))
+        });
+        self.git.clone().allowing(allowed.unwrap_or_default())
     }
 
     /// Whether the branch of the worktree at `path` has a name that only [`names::branch_for`] gives: such a
@@ -143,7 +162,7 @@ fn ours(worktree: &Path, main: &Path) -> Vec<PathBuf> {
 
 impl Workspace for GitWorkspace {
     fn inspect(&self, path: &Path) -> Result<RepositoryFacts, PortError> {
-        let found = repository::inspect(&self.git, path)
+        let found = repository::inspect(&self.git_at(path), path)
             .map_err(|error| failed("looking at the repository", &error))?;
         Ok(RepositoryFacts {
             root: found.root,
@@ -157,15 +176,16 @@ impl Workspace for GitWorkspace {
 
     fn check_base(&self, repository: &Path, base: &str) -> Result<(), PortError> {
         let failed = |error: GitError| failed("checking the base", &error);
-        let found = repository::inspect(&self.git, repository).map_err(failed)?;
-        worktree::check_base(&self.git, &found, base).map_err(failed)
+        let git = self.git_at(repository);
+        let found = repository::inspect(&git, repository).map_err(failed)?;
+        worktree::check_base(&git, &found, base).map_err(failed)
     }
 
     fn check_start(&self, order: &WorktreeOrder) -> Result<(), PortError> {
         let failed = |error: GitError| failed("making the worktree", &error);
         names::check_project(&order.project).map_err(failed)?;
         worktree::foresee(
-            &self.git,
+            &self.git_at(&order.repository),
             &order.repository,
             &self.settings.root,
             &order.branch,
@@ -186,13 +206,13 @@ impl Workspace for GitWorkspace {
         let base = match &order.base {
             Some(base) => base.clone(),
             None => {
-                repository::inspect(&self.git, &order.repository)
+                repository::inspect(&self.git_at(&order.repository), &order.repository)
                     .map_err(failed)?
                     .default_branch
             }
         };
         let made = worktree::create(
-            &self.git,
+            &self.git_at(&order.repository),
             &CreateWorktree {
                 repo: order.repository.clone(),
                 worktrees_root: self.settings.root.clone(),
@@ -222,7 +242,7 @@ impl Workspace for GitWorkspace {
             ..RemovalPreview::default()
         };
         let request = self.removal(repository, path, "preview", None);
-        match remove::preview(&self.git, &request) {
+        match remove::preview(&self.git_at(repository), &request) {
             Ok(None) => {}
             Ok(Some(found)) => {
                 let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
@@ -249,7 +269,7 @@ impl Workspace for GitWorkspace {
             &order.snapshot,
             order.shown.clone(),
         );
-        let removed = remove::remove(&self.git, &request)
+        let removed = remove::remove(&self.git_at(&order.repository), &request)
             .map_err(|error| failed("removing the worktree", &error))?;
         for note in &removed.notes {
             tracing::info!(path = %order.path.display(), note, "a worktree was removed");
@@ -273,7 +293,7 @@ impl Workspace for GitWorkspace {
             path: path.to_owned(),
             snapshot_ref: snapshot.to_owned(),
         };
-        let restored = snapshot::restore(&self.git, &request)
+        let restored = snapshot::restore(&self.git_at(repository), &request)
             .map_err(|error| failed("bringing the worktree back", &error))?;
         for note in &restored.notes {
             tracing::info!(path = %path.display(), note, "a worktree was brought back");
@@ -282,14 +302,14 @@ impl Workspace for GitWorkspace {
     }
 
     fn forget(&self, repository: &Path, snapshot: &str) -> Result<(), PortError> {
-        match snapshot::delete(&self.git, repository, snapshot) {
+        match snapshot::delete(&self.git_at(repository), repository, snapshot) {
             Err(GitError::NoSnapshot(_)) => Ok(()),
             deleted => deleted.map_err(|error| failed("letting the snapshot go", &error)),
         }
     }
 
     fn diff(&self, path: &Path, base_commit: &str) -> Result<DiffFacts, PortError> {
-        let stat = status::diff_stat(&self.git, path, base_commit)
+        let stat = status::diff_stat(&self.git_at(path), path, base_commit)
             .map_err(|error| failed("counting what changed", &error))?;
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Ok(DiffFacts {
@@ -300,7 +320,7 @@ impl Workspace for GitWorkspace {
     }
 
     fn diff_text(&self, path: &Path, base_commit: &str) -> Result<String, PortError> {
-        status::diff_text(&self.git, path, base_commit)
+        status::diff_text(&self.git_at(path), path, base_commit)
             .map_err(|error| failed("reading what changed", &error))
     }
 
@@ -362,7 +382,7 @@ impl GitWorkspace {
     ) -> Result<(), String> {
         let is_there = worktree.join(claude_local::NAME).symlink_metadata().is_ok();
         if is_there
-            && repository::is_tracked(&self.git, worktree, claude_local::NAME)
+            && repository::is_tracked(&self.git_at(worktree), worktree, claude_local::NAME)
                 .map_err(|error| error.to_string())?
         {
             return match text {

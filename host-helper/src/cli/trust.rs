@@ -10,10 +10,10 @@ use claustre_protocol::time::Timestamp;
 use serde_json::json;
 
 use super::{Context, error::CliError, ui::Ui};
-use crate::trust::{Change, Content, Files, Place, Standing, TrustError, TrustStore, collect};
-
-/// Most lines of one file that are shown; the file itself can be opened.
-const MOST_LINES: usize = 400;
+use crate::trust::{
+    Change, Content, Files, Place, Shown, Standing, TrustError, TrustStore, collect, filters,
+    shown, visible,
+};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -37,6 +37,12 @@ pub struct GiveArgs {
     /// Do not ask.
     #[arg(long)]
     yes: bool,
+    /// Trust this file although it is a program or too long to be shown; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    unread: Vec<String>,
+    /// Instead of its files: allow the filters that the repository's git configuration defines, such as git-crypt's.
+    #[arg(long)]
+    filters: bool,
 }
 
 #[derive(Debug, Args)]
@@ -55,18 +61,23 @@ pub fn run(context: &mut Context, args: TrustArgs) -> Result<(), CliError> {
 fn give(context: &mut Context, args: GiveArgs) -> Result<(), CliError> {
     let ui = context.ui;
     let (store, place) = open(context, args.path)?;
+    if args.filters {
+        return give_filters(ui, &store, &place, args.yes);
+    }
     let (files, changes) = match store.standing(&place)? {
         Standing::Empty => return tell(ui, &place, "empty", &[]),
         Standing::Trusted(_) => return tell(ui, &place, "trusted", &[]),
         Standing::Untrusted(files) => (files, Vec::new()),
         Standing::Changed { files, changes } => (files, changes),
     };
+    let mut lines = Vec::new();
     for (path, content) in &files {
-        ui.say(&shown(path, content));
+        lines.extend(whole(path, content, &args.unread)?);
     }
     for change in &changes {
-        ui.say(&format!("since it was trusted: {}", headline(change)));
+        lines.push(format!("since it was trusted: {}", headline(change)));
     }
+    ui.page(&lines, args.yes)?;
     ui.confirm(
         args.yes,
         &format!(
@@ -81,6 +92,44 @@ fn give(context: &mut Context, args: GiveArgs) -> Result<(), CliError> {
         ui.say("the files changed meanwhile: what was shown is trusted, what is there now is not");
     }
     tell(ui, &place, "trusted", &[])
+}
+
+/// Allows the filters of the repository's own git configuration, in the words that are shown.
+fn give_filters(ui: Ui, store: &TrustStore, place: &Place, yes: bool) -> Result<(), CliError> {
+    let filters = filters(place)?;
+    let told = |allowed: bool| {
+        if ui.json {
+            return ui.json(&json!({
+                "repository": place.root,
+                "filters": filters.iter().map(|(key, value)| json!({ "key": key, "program": value })).collect::<Vec<_>>(),
+                "allowed": allowed,
+            }));
+        }
+        let root = place.root.display();
+        ui.text(&match (filters.is_empty(), allowed) {
+            (true, _) => format!("{root} defines no filters of its own"),
+            (false, true) => format!("the filters of {root} may run as they are"),
+            (false, false) => format!("the filters of {root} do not run"),
+        })
+    };
+    if filters.is_empty() || store.allowed_filters(place) == filters {
+        return told(true);
+    }
+    let lines: Vec<String> = filters
+        .iter()
+        .map(|(key, value)| format!("{} = {}", visible(key), visible(value)))
+        .collect();
+    ui.page(&lines, yes)?;
+    ui.confirm(
+        yes,
+        &format!(
+            "let claustre's git run these programs in {}?",
+            place.root.display()
+        ),
+    )?;
+    // Any other word in them is not allowed by this.
+    store.allow_filters(place, &filters)?;
+    told(true)
 }
 
 fn show(context: &mut Context, args: PlaceArgs) -> Result<(), CliError> {
@@ -175,30 +224,30 @@ fn headline(change: &Change) -> String {
     format!("  {}: {}", change.kind.word(), change.path)
 }
 
-/// A file as a person reads it before trusting it.
-fn shown(path: &str, content: &Content) -> String {
+/// A file as a person reads it before trusting it, whole. One that nobody could judge must have been named.
+fn whole(path: &str, content: &Content, unread: &[String]) -> Result<Vec<String>, CliError> {
     let kind = if content.executable {
         ""
     } else {
         " (not executable)"
     };
-    let mut text = format!("── {path}{kind}\n");
-    let Ok(words) = std::str::from_utf8(&content.bytes) else {
-        return format!(
-            "{text}(a program of {} bytes, not text)\n",
-            content.bytes.len()
-        );
-    };
-    let mut lines = words.lines();
-    for line in lines.by_ref().take(MOST_LINES) {
-        text.push_str(line);
-        text.push('\n');
+    let name = visible(path);
+    let mut lines = vec![format!("── {name}{kind}")];
+    match shown(content) {
+        Shown::Lines(all) => lines.extend(all),
+        Shown::Unreadable(why) if unread.iter().any(|named| named == path) => {
+            lines.push(format!("(not shown: {why})"));
+        }
+        Shown::Unreadable(why) => {
+            return Err(CliError::failed(
+                "trusting the repository",
+                format!("{name} cannot be shown: {why}"),
+            )
+            .with_hint(format!("look at it yourself, then add: --unread {name}")));
+        }
     }
-    let more = lines.count();
-    if more > 0 {
-        text.push_str(&format!("(… {more} more lines)\n"));
-    }
-    text
+    lines.push(String::new());
+    Ok(lines)
 }
 
 fn now() -> Timestamp {
@@ -229,20 +278,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_shown_with_what_a_person_must_know() {
+    fn a_file_is_shown_whole_or_must_be_named() {
         let content = |bytes: &[u8], executable| Content {
             bytes: bytes.to_vec(),
             executable,
         };
+        let long = "line\n".repeat(1_000);
         assert_eq!(
-            shown("hooks/setup", &content(b"#!/bin/sh\necho\n", true)),
-            "── hooks/setup\n#!/bin/sh\necho\n"
+            whole("hooks/setup", &content(long.as_bytes(), true), &[])
+                .unwrap()
+                .len(),
+            1_002
         );
+        let program = content(b"\xff\xfe", false);
+        let refused = whole("hooks/x", &program, &["hooks/y".into()]).unwrap_err();
+        assert!(refused.hint.unwrap().contains("--unread hooks/x"));
         assert_eq!(
-            shown("hooks/x", &content(b"\xff\xfe", false)),
-            "── hooks/x (not executable)\n(a program of 2 bytes, not text)\n"
+            whole("hooks/x", &program, &["hooks/x".into()]).unwrap(),
+            [
+                "── hooks/x (not executable)",
+                "(not shown: it is a program of 2 bytes, not text)",
+                ""
+            ]
         );
-        let long = "line\n".repeat(MOST_LINES + 3);
-        assert!(shown("x", &content(long.as_bytes(), true)).ends_with("(… 3 more lines)\n"));
     }
 }

@@ -123,6 +123,42 @@ impl Ui {
         eprintln!("{}", terminal_safe(text));
     }
 
+    /// Shows lines that were made safe, a screen at a time where a person is asked afterwards: nothing scrolls away unread.
+    pub fn page(&self, lines: &[String], yes: bool) -> Result<(), CliError> {
+        let size = rustix::termios::tcgetwinsize(io::stderr())
+            .ok()
+            .filter(|size| self.interactive && !yes && size.ws_row > 0);
+        let screen = size.map_or(usize::MAX, |size| {
+            usize::from(size.ws_row).saturating_sub(2).max(1)
+        });
+        let width = size.map_or(usize::MAX, |size| usize::from(size.ws_col).max(1));
+        let mut left = screen;
+        for (at, line) in lines.iter().enumerate() {
+            // A tab takes as many columns as it may.
+            let columns = line.width() + 8 * line.matches('\t').count();
+            let height = columns.div_ceil(width).max(1);
+            if height > left && left < screen {
+                eprint!(
+                    "-- {} of {} lines; Enter goes on, q ends --",
+                    at,
+                    lines.len()
+                );
+                let mut answer = String::new();
+                io::stdin()
+                    .lock()
+                    .read_line(&mut answer)
+                    .map_err(|error| CliError::failed("reading the answer", error))?;
+                if answer.is_empty() || answer.trim().starts_with(['q', 'Q']) {
+                    return Err(CliError::failed("not confirmed", "nothing was changed"));
+                }
+                left = screen;
+            }
+            left = left.saturating_sub(height);
+            self.say(line);
+        }
+        Ok(())
+    }
+
     /// Asks before something is lost. Without a person there must be `--yes`.
     pub fn confirm(&self, yes: bool, question: &str) -> Result<(), CliError> {
         if yes {

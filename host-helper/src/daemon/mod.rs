@@ -552,6 +552,7 @@ fn workspace(paths: &Paths, config: &Config) -> GitWorkspace {
         ..WorkspaceSettings::new(paths)
     };
     GitWorkspace::new(Git::new(), settings, paths.claude_fragment())
+        .with_trust(crate::trust::TrustStore::new(paths.trust()))
 }
 
 fn prices(config: &Config) -> PriceTable {

@@ -5,10 +5,12 @@
 
 mod collect;
 mod compare;
+mod filters;
 mod place;
 mod store;
 #[cfg(test)]
 mod tests;
+mod visible;
 
 use std::{collections::BTreeMap, io, path::PathBuf};
 
@@ -16,8 +18,10 @@ pub(crate) use self::store::write_file;
 pub use self::{
     collect::{collect, collect_own},
     compare::{Change, Kind, compare},
+    filters::{Filters, filters},
     place::Place,
     store::{Standing, TrustStore, Trusted},
+    visible::{Shown, shown, visible},
 };
 
 /// The folder of a repository that is ours to read.

@@ -106,10 +106,7 @@ impl TrustStore {
     /// # Errors
     /// The copy cannot be written.
     pub fn trust(&self, place: &Place, files: &Files, at: Timestamp) -> Result<(), TrustError> {
-        let own = self.own(place);
-        for directory in [&self.directory, &own] {
-            private(directory)?;
-        }
+        let own = self.make_own(place)?;
         let recorded = recorded(files);
         let digest = digest(&recorded);
         let copy = own.join(&digest);
@@ -127,11 +124,7 @@ impl TrustStore {
         };
         let text = serde_json::to_vec_pretty(&record)
             .map_err(|error| TrustError::refused(&own, error.to_string()))?;
-        let path = own.join(RECORD);
-        let fresh = own.join("record.part");
-        remove_file(&fresh)?;
-        new_file(&fresh, &text, 0o600)?;
-        fs::rename(&fresh, &path).map_err(TrustError::file("writing", &path))?;
+        replace_file(&own.join(RECORD), &text)?;
         // Earlier copies serve nobody any more. A session that started with one has its own.
         for entry in fs::read_dir(&own)
             .map_err(TrustError::file("reading", &own))?
@@ -177,7 +170,16 @@ impl TrustStore {
         (recorded(&files) == record.files).then_some(Trusted { directory, files })
     }
 
-    fn own(&self, place: &Place) -> PathBuf {
+    /// The repository's own folder in the store, made where it is not there.
+    pub(super) fn make_own(&self, place: &Place) -> Result<PathBuf, TrustError> {
+        let own = self.own(place);
+        for directory in [&self.directory, &own] {
+            private(directory)?;
+        }
+        Ok(own)
+    }
+
+    pub(super) fn own(&self, place: &Place) -> PathBuf {
         let mut id = hexadecimal(&Sha256::digest(place.common_dir.as_os_str().as_bytes()));
         id.truncate(32);
         self.directory.join(id)
@@ -195,6 +197,14 @@ pub(crate) fn write_file(folder: &Path, path: &str, content: &Content) -> Result
     }
     let mode = if content.executable { 0o700 } else { 0o600 };
     new_file(&target, &content.bytes, mode)
+}
+
+/// Writes a file that only the user can read, as a whole or not at all.
+pub(super) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), TrustError> {
+    let fresh = path.with_extension("part");
+    remove_file(&fresh)?;
+    new_file(&fresh, bytes, 0o600)?;
+    fs::rename(&fresh, path).map_err(TrustError::file("writing", path))
 }
 
 fn new_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), TrustError> {

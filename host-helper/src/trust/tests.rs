@@ -111,6 +111,35 @@ fn trust_holds_for_what_was_shown_and_ends_with_any_change() {
 }
 
 #[test]
+fn filters_are_allowed_in_the_words_of_the_configuration_until_trust_is_taken() {
+    let world = world();
+    let config = world.top.join("shop/.git/config");
+    fs::write(
+        &config,
+        "[filter \"git-crypt\"]\n\tclean = \\\"git-crypt\\\" clean\n\trequired = true\n[core]\n\tbare = false\n",
+    )
+    .unwrap();
+    let found = filters(&world.place()).unwrap();
+    assert_eq!(
+        found,
+        [(
+            "filter.git-crypt.clean".to_owned(),
+            "\"git-crypt\" clean".to_owned()
+        )]
+    );
+    assert_eq!(world.store.allowed_filters(&world.place()), []);
+    world.store.allow_filters(&world.place(), &found).unwrap();
+    assert_eq!(world.store.allowed_filters(&world.place()), found);
+    assert_eq!(
+        world.standing(),
+        Standing::Empty,
+        "of its files nothing is said"
+    );
+    assert!(world.store.untrust(&world.place()).unwrap());
+    assert_eq!(world.store.allowed_filters(&world.place()), []);
+}
+
+#[test]
 fn a_damaged_copy_is_not_trusted() {
     let world = world();
     world.put("hooks/setup", "one\n", 0o755);

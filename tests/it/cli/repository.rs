@@ -57,8 +57,20 @@ fn a_base_that_is_missing_and_a_branch_in_use_are_refused_before_anything_is_ope
     let mut said = Transcript::new(&env);
     for (arguments, code) in [
         (&["project", "add", "shop", "shop"][..], 0),
-        (&["task", "add", "shop", "lost base", "--base", "mian"], 0),
+        (&["task", "add", "shop", "lost base", "--base", "mian"], 1),
+        (
+            &["task", "add", "shop", "first", "--branch", "feature/one"],
+            0,
+        ),
+        // A branch that another task will make.
+        (
+            &["task", "add", "shop", "lost base", "--base", "feature/one"],
+            0,
+        ),
+        (&["task", "edit", "lost base", "--base", "nowhere"], 1),
         (&["task", "launch", "lost base"], 1),
+        (&["project", "add", "again", "shop"], 1),
+        (&["project", "add", "again", "elsewhere"], 1),
         (&["task", "add", "shop", "on main", "--branch", "main"], 0),
         (&["task", "launch", "on main"], 1),
         (&["task", "add", "shop", "on taken", "--branch", "taken"], 0),

@@ -299,6 +299,28 @@ impl Git {
     }
 }
 
+/// The programs of the filters that a repository's own configuration file defines, by their keys.
+pub fn own_filters(git: &Git, common_dir: &Path) -> Result<Vec<(String, String)>, GitError> {
+    let finished = git
+        .invocation(common_dir, &guard::overrides(&[], &[]))
+        .args(["config", "--show-scope", "-z", "--file"])
+        .arg(common_dir.join("config"))
+        .args(["--get-regexp", guard::LOOKED_AT])
+        .run()?;
+    match finished.status.code() {
+        Some(0) if !finished.stdout_cut => {}
+        Some(1) => return Ok(Vec::new()),
+        _ => return Err(finished.into_error().into()),
+    }
+    let found =
+        guard::parse(&finished.stdout).ok_or_else(|| GitError::Tampered(common_dir.to_owned()))?;
+    Ok(found
+        .into_iter()
+        .filter(|setting| setting.key.starts_with("filter.") && setting.names_program())
+        .map(|setting| (setting.key, setting.value))
+        .collect())
+}
+
 impl Call<'_> {
     pub(super) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.args.push(arg.as_ref().to_owned());

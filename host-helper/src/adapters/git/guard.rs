@@ -186,8 +186,9 @@ fn filters(found: &[Found], allowed: &[Setting]) -> Vec<Setting> {
             .strip_prefix("filter.")
             .and_then(|k| k.rsplit_once('.'))
         {
-            *by_name.entry(name).or_default() |=
-                !setting.is_the_users() && !is_known(setting, found, allowed);
+            *by_name.entry(name).or_default() |= setting.names_program()
+                && !setting.is_the_users()
+                && !is_known(setting, found, allowed);
         }
     }
     let lfs_is_tampered_with = found.iter().any(|setting| {

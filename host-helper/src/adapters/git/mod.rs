@@ -22,6 +22,6 @@ mod tests;
 pub mod worktree;
 mod worktree_list;
 
-pub use command::Git;
+pub use command::{Git, own_filters};
 pub use error::GitError;
 pub use ignored::KeepLimits;

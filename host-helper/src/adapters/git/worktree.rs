@@ -93,7 +93,7 @@ pub fn create(git: &Git, request: &CreateWorktree) -> Result<Worktree, GitError>
     notes.extend(include::submodules(git, &path)?);
     for name in git.emptied_filters(&path)? {
         notes.push(format!(
-            "git filter {} of the repository is not run by claustre: files that need it are as they are stored",
+            "git filter {} of the repository is not run by claustre: files that need it are as they are stored; `claustre trust --filters` shows it and asks",
             crate::text::one_line(&name, 60)
         ));
     }

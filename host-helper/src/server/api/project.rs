@@ -16,13 +16,19 @@ use crate::{
     engine::{port_fault, waiting},
     store::SessionFilter,
     text,
+    trust::Place,
 };
 
 /// Longest goal and owner, in characters.
 const LONGEST_LINE: usize = 400;
 
+/// Held while a project is added.
+static ADDING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 impl Api {
     pub(super) async fn project_add(&self, add: ProjectAdd, actor: &str) -> Result<Project, Fault> {
+        // Two at once could both find that nobody has the repository.
+        let _one_at_a_time = ADDING.lock().await;
         let workspace = self.workspace.clone();
         let path = below_home(&add.path, std::env::var_os("HOME").map(PathBuf::from));
         let facts = waiting::on(
@@ -42,6 +48,8 @@ impl Api {
             self.check_base(facts.root.clone(), add.base.clone())
                 .await?;
         }
+        self.refuse_second_name(facts.root.clone(), add.name.clone())
+            .await?;
         let project = ProjectId::new(self.engine.host.uuid());
         let command = Command::Project(ProjectCommand::Add {
             project,
@@ -156,7 +164,47 @@ impl Api {
         )))
     }
 
-    async fn check_base(&self, repository: PathBuf, base: String) -> Result<(), Fault> {
+    /// Refuses a repository that a project has already, under whatever path: its tasks would get into each other's way.
+    async fn refuse_second_name(&self, root: PathBuf, name: String) -> Result<(), Fault> {
+        let machine = self.engine.machine;
+        let known: Vec<(String, String)> = self
+            .engine
+            .read(move |reader| {
+                Ok(reader
+                    .projects()?
+                    .iter()
+                    // One of the same name is refused for its name.
+                    .filter(|project| project.exists() && project.name.value() != name)
+                    .filter_map(|project| {
+                        let path = project.path_on(machine)?.to_owned();
+                        Some((project.name.value(), path))
+                    })
+                    .collect())
+            })
+            .await?;
+        let doing = "adding the project";
+        let shown = root.display().to_string();
+        let other = tokio::task::spawn_blocking(move || {
+            let wanted = Place::find(&root).ok()?;
+            known.into_iter().find(|(_, path)| {
+                Place::find(path.as_ref()).is_ok_and(|place| place.common_dir == wanted.common_dir)
+            })
+        })
+        .await
+        .map_err(|error| Fault::new(FaultCode::Internal, format!("{doing}: {error}"), None))?;
+        match other {
+            None => Ok(()),
+            Some((name, _)) => Err(Fault::new(
+                FaultCode::Refused,
+                format!("{doing}: {shown} is the repository of the project '{name}' already"),
+                Some(format!(
+                    "work in that project, or rename it: claustre project edit {name} --name NEW"
+                )),
+            )),
+        }
+    }
+
+    pub(super) async fn check_base(&self, repository: PathBuf, base: String) -> Result<(), Fault> {
         let workspace = self.workspace.clone();
         waiting::on(
             "git",

@@ -1,5 +1,7 @@
 //! Requests about tasks; launching is in [`super::launch`], their steps are in [`super::subtask`].
 
+use std::path::PathBuf;
+
 use claustre_domain::{
     command::{Command, CreateTask, EditTask, TaskCommand},
     task::{Task as TaskEntity, unmet_dependencies_in},
@@ -35,6 +37,7 @@ impl Api {
                 Some("leave it out; claustre task show prints what a task has cost".into()),
             ));
         }
+        self.check_task_base(&project, add.base.as_deref()).await?;
         let depends_on = self.find_all(&add.after).await?;
         let description = text::written(&add.description, LONGEST_PROMPT);
         let title = title_of(&add.title, &description);
@@ -129,6 +132,15 @@ impl Api {
     pub(super) async fn task_edit(&self, edit: TaskEdit, actor: &str) -> Result<Task, Fault> {
         let task = self.find_task("editing the task", &edit.of).await?;
         self.check_branches(edit.base.as_deref(), edit.branch.as_deref())?;
+        if let Some(project) = task.project.get().copied() {
+            let project = self
+                .engine
+                .read(move |reader| reader.project(project))
+                .await?;
+            if let Some(project) = project {
+                self.check_task_base(&project, edit.base.as_deref()).await?;
+            }
+        }
         let depends_on = match &edit.after {
             Some(after) => Some(self.find_all(after).await?),
             None => None,
@@ -297,6 +309,38 @@ impl Api {
             found.push(self.find_task("finding a dependency", one).await?.id);
         }
         Ok(found)
+    }
+
+    /// Refuses a base that is not there now, unless it is the branch that another task of the project will make.
+    async fn check_task_base(
+        &self,
+        project: &claustre_domain::project::Project,
+        base: Option<&str>,
+    ) -> Result<(), Fault> {
+        let Some(base) = base.filter(|base| !base.is_empty()) else {
+            return Ok(());
+        };
+        let Some(repository) = project.path_on(self.engine.machine).map(PathBuf::from) else {
+            return Ok(());
+        };
+        let missing = match self.check_base(repository, base.to_owned()).await {
+            Ok(()) => return Ok(()),
+            Err(missing) => missing,
+        };
+        let filter = TaskFilter {
+            project: Some(project.id),
+            limit: MOST_TASKS,
+            ..TaskFilter::default()
+        };
+        let tasks = self.engine.read(move |reader| reader.tasks(filter)).await?;
+        let is_to_come = tasks.iter().any(|task| {
+            task.branch.value().as_deref() == Some(base)
+                || self
+                    .workspace
+                    .branch_for(&task.title.value(), task.id.uuid())
+                    == base
+        });
+        if is_to_come { Ok(()) } else { Err(missing) }
     }
 
     fn check_branches(&self, base: Option<&str>, branch: Option<&str>) -> Result<(), Fault> {
