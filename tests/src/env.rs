@@ -404,6 +404,20 @@ impl TestEnv {
         }
     }
 
+    /// Every process that was started in this environment, with its arguments.
+    #[must_use]
+    pub fn processes(&self) -> Vec<(rustix::process::Pid, Vec<String>)> {
+        let mark = format!("{MARK}={}", self.path("").display());
+        marked_processes(&mark)
+            .into_iter()
+            .map(|pid| {
+                let line = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
+                let line = String::from_utf8_lossy(&line.unwrap_or_default()).into_owned();
+                (pid, line.split('\0').map(str::to_owned).collect())
+            })
+            .collect()
+    }
+
     /// Replaces what differs between two runs: ids, times, paths.
     #[must_use]
     pub fn filtered(&self, text: &str) -> String {

@@ -6,7 +6,8 @@ use std::{borrow::Cow, io, process::ExitCode};
 use serde::Deserialize;
 
 use super::{
-    parent::{Callers, Pause},
+    asking::Asking,
+    parent::{self, Callers, Pause},
     print, read_limited,
     report::{Delivery, Line, Reporter},
 };
@@ -23,9 +24,13 @@ struct Peek<'a> {
     hook_event_name: Option<Cow<'a, str>>,
 }
 
-/// Runs the hook.
-pub fn run() -> ExitCode {
+/// Runs the hook; `again` where its shell starts it after one that was killed.
+pub fn run(again: bool) -> ExitCode {
     if let Some(reporter) = Reporter::from_environment("hook") {
+        if again {
+            ask_again(&reporter);
+            return ExitCode::SUCCESS;
+        }
         let (input, cut) = read_limited(io::stdin().lock(), LIMIT);
         report(&reporter, &input, cut);
     }
@@ -35,12 +40,10 @@ pub fn run() -> ExitCode {
 fn report(reporter: &Reporter, input: &[u8], cut: bool) {
     let (data, asks) = embed(input, cut);
     if asks {
-        ask(
-            reporter,
-            &reporter.asking_line(&data),
-            &Callers::find(),
-            &print,
-        );
+        let line = reporter.asking_line(&data);
+        // Without it a kill of this process leaves the dialog to its tab.
+        let _kept = parent::id().map(|shell| Asking::keep(&reporter.directory(), shell, &line));
+        ask(reporter, &line, &Callers::find(), &print);
         return;
     }
     let line = reporter.line_of_json("hook", &data);
@@ -49,6 +52,14 @@ fn report(reporter: &Reporter, input: &[u8], cut: bool) {
     {
         // Nobody listens any more: then nobody misses it.
         print(&text).ok();
+    }
+}
+
+/// Asks what a killed hook of the same shell was waiting for. The same report: the daemon knows it.
+fn ask_again(reporter: &Reporter) {
+    let found = parent::id().and_then(|shell| Asking::find(&reporter.directory(), shell));
+    if let Some((_kept, line)) = found {
+        ask(reporter, &line, &Callers::find(), &print);
     }
 }
 

@@ -3,11 +3,13 @@
 //! | module | holds |
 //! |---|---|
 //! | [`report`] | one report on its way: to the daemon in time, else to the spool |
+//! | [`asking`] | what a permission hook asks, kept for the hook that follows a killed one |
 //! | [`parent`] | seeing that the client that waits for us is gone |
 //! | [`spool`] | keeping a report on disk for the next daemon |
 //! | [`hook`] | `claustre hook` |
 //! | [`statusline`] | `claustre statusline` |
 
+pub mod asking;
 pub mod hook;
 pub mod parent;
 pub mod report;

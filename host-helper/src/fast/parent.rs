@@ -18,6 +18,11 @@ use rustix::{
 /// How often it is looked whether we were left to another parent, where the system cannot tell us.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// The id of the process that started this one; none where that is outside our view.
+pub fn id() -> Option<u32> {
+    getppid().and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok())
+}
+
 /// The processes that wait for us.
 #[derive(Debug)]
 pub struct Callers {

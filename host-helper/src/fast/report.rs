@@ -97,6 +97,11 @@ impl Reporter {
         }
     }
 
+    /// The directory of the session.
+    pub fn directory(&self) -> PathBuf {
+        self.paths.session(self.session)
+    }
+
     /// The line that carries a report whose body is JSON already: no line break may be in it.
     pub fn line_of_json(&self, kind: &str, data: &str) -> Line {
         self.line_with(kind, data, false)

@@ -157,6 +157,52 @@ fn a_permission_outlives_the_daemon_that_was_asked() {
 }
 
 #[test]
+fn a_permission_outlives_the_hook_that_waits_for_its_answer() {
+    let Some((machine, gate)) = machine("a permission and a killed hook", true) else {
+        return;
+    };
+    machine.project("shop");
+    let task = machine.launched("shop", "Survey the code");
+    let before = machine.wait_ask(&task, "permission");
+    let waiting = |again: bool| {
+        machine.env.processes().into_iter().find(|(_, arguments)| {
+            let word = |number: usize| arguments.get(number).map(String::as_str);
+            word(1) == Some("hook") && (word(2) == Some("--again")) == again
+        })
+    };
+    let (first, _) = waiting(false).expect("the hook that waits");
+    kill_9(first.as_raw_nonzero().get().cast_unsigned());
+    wait_for("its shell to start another", PATIENCE, || {
+        waiting(true).is_some()
+    });
+    let after = machine.wait_ask(&task, "permission");
+    assert_eq!(after["id"], before["id"], "it is the same question");
+    let id = text(&after["id"]);
+    machine.wait_json(
+        "the answer to be taken",
+        &["session", "show", &task],
+        |_| {
+            machine
+                .env
+                .claustre(&["task", "approve", &task, "--ask", &id]);
+            gate.is_reached()
+        },
+    );
+    gate.open();
+    machine.wait_session(&task, "idle", "");
+    let worktree = machine.worktree(&task);
+    let kept = machine.env.claustre_home().join("sessions");
+    assert!(worktree.join("passed.txt").exists());
+    wait_for("nothing to be kept of what was asked", PATIENCE, || {
+        let sessions = std::fs::read_dir(&kept).unwrap().flatten();
+        sessions
+            .filter_map(|session| std::fs::read_dir(session.path().join("asking")).ok())
+            .all(|mut asking| asking.next().is_none())
+    });
+    machine.replay_agrees();
+}
+
+#[test]
 fn a_question_of_the_agent_outlives_the_daemon_that_was_asked() {
     let question = json!({"question": "Which colour?", "options": ["red", "blue"]});
     let script = json!({"turns": [{"steps": [

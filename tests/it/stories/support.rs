@@ -465,10 +465,14 @@ impl Gate {
         format!("touch {folder}/reached; cat {folder}/pipe > {file}")
     }
 
+    pub fn is_reached(&self) -> bool {
+        self.folder.join("reached").exists()
+    }
+
     #[track_caller]
     pub fn wait_until_reached(&self) {
         wait_for("the command to come to the gate", PATIENCE, || {
-            self.folder.join("reached").exists()
+            self.is_reached()
         });
     }
 

@@ -58,7 +58,17 @@ pub fn build(request: &SettingsRequest<'_>) -> Result<Value, CommandPathError> {
             _ => HOOK_TIMEOUT_SECONDS,
         };
         // `|| true`: exit status 2 would block the user's prompt or tool.
-        let hook = json!({"type": "command", "command": format!("{claustre} hook || true"), "timeout": timeout});
+        let command = match *event {
+            // It may wait for hours, and a person may have answered what only it can pass on: one that is killed is
+            // started again. It ends with 0 unless it is killed.
+            "PermissionRequest" => {
+                format!(
+                    "{claustre} hook || {claustre} hook --again || {claustre} hook --again || true"
+                )
+            }
+            _ => format!("{claustre} hook || true"),
+        };
+        let hook = json!({"type": "command", "command": command, "timeout": timeout});
         hooks.insert((*event).to_owned(), json!([{"hooks": [hook]}]));
     }
     let mut settings = Map::new();
@@ -169,10 +179,14 @@ mod tests {
         assert_eq!(hooks.len(), 15);
         for (event, entry) in hooks {
             let hook = entry.pointer("/0/hooks/0").expect("hook");
-            assert_eq!(
-                hook["command"],
-                r"'/opt/it'\''s here/claustre' hook || true"
-            );
+            let helper = r"'/opt/it'\''s here/claustre' hook";
+            let wanted = match event.as_str() {
+                "PermissionRequest" => {
+                    format!("{helper} || {helper} --again || {helper} --again || true")
+                }
+                _ => format!("{helper} || true"),
+            };
+            assert_eq!(hook["command"], wanted, "{event}");
             let wanted = match event.as_str() {
                 "PermissionRequest" => 86_400,
                 "SessionEnd" => 10,
