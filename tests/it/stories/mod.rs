@@ -5,6 +5,7 @@ mod dashboard;
 mod demo;
 mod hooks;
 mod killed_and_resumed;
+mod kills;
 mod launched_first;
 mod link_held;
 mod pull_request;
