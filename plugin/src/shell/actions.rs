@@ -55,11 +55,15 @@ impl Shell {
             }
             PaneAction::RenameTab { pane, name } => {
                 let tab = tab_of(pane)?;
-                // Without its mark: a tab that is called otherwise was named by the user.
+                // Without its mark. A tab that is called otherwise was named by the user, or the pane has just left it and Zellij
+                // lists it there still: the order comes again in a while.
                 let plain = name.trim_start_matches(|c: char| !c.is_alphanumeric());
-                if tab.name.contains(plain) {
-                    rename_tab_with_id(tab_id(&tab), name);
+                if !tab.name.contains(plain) {
+                    return Err(format!(
+                        "naming the tab of pane {pane}: it has another name"
+                    ));
                 }
+                rename_tab_with_id(tab_id(&tab), name);
                 Ok(ActionResult::Done {})
             }
             PaneAction::Write { pane, bytes } => {
