@@ -2,6 +2,7 @@
 
 mod assigned;
 mod dashboard;
+mod delivered;
 mod demo;
 mod hooks;
 mod killed_and_resumed;

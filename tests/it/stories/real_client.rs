@@ -103,7 +103,7 @@ fn a_dialog_of_the_real_client_is_said_and_waited_for() {
         let session = machine.wait_json("its pane", &["session", "show", &task], |seen| {
             seen["pane_id"].is_number()
         });
-        type_into(machine, &session, "13");
+        machine.type_into(&session, "13");
         machine.wait_json(
             "the message to be taken once it rests",
             &["session", "show", &task],
@@ -248,7 +248,7 @@ fn tell(machine: &Machine, gate: &Gate) {
     let thought = "Think about it,\nabout this,\nabout that,\nand about what is left";
     machine.claustre(&["task", "send", &notes, thought]);
     let working = machine.wait_session(&notes, "working", "");
-    type_into(machine, &working, "27");
+    machine.type_into(&working, "27");
     let interrupted = machine.wait_session(&notes, "idle", "interrupted");
     assert_eq!(interrupted["source"], "registry", "{interrupted:#}");
 
@@ -277,23 +277,4 @@ fn tell(machine: &Machine, gate: &Gate) {
     machine.is_clean_everywhere(&shop);
     machine.is_clean_everywhere(&site);
     machine.replay_agrees();
-}
-
-/// Types one byte into a session's pane.
-#[track_caller]
-fn type_into(machine: &Machine, session: &Value, byte: &str) {
-    let pane = format!("terminal_{}", session["pane_id"]);
-    let mut command = machine.env.command("zellij");
-    let name = text(&session["zellij_session"]);
-    let arguments = [
-        "--session",
-        &name,
-        "action",
-        "write",
-        "--pane-id",
-        &pane,
-        byte,
-    ];
-    let typed = machine.env.run(command.args(arguments));
-    assert_eq!(typed.code, Some(0), "{}", typed.snapshot());
 }

@@ -301,6 +301,25 @@ impl Machine {
         starts.len()
     }
 
+    /// Types one byte into a session's pane.
+    #[track_caller]
+    pub fn type_into(&self, session: &Value, byte: &str) {
+        let pane = format!("terminal_{}", session["pane_id"]);
+        let mut command = self.env.command("zellij");
+        let name = text(&session["zellij_session"]);
+        let arguments = [
+            "--session",
+            &name,
+            "action",
+            "write",
+            "--pane-id",
+            &pane,
+            byte,
+        ];
+        let typed = self.env.run(command.args(arguments));
+        assert_eq!(typed.code, Some(0), "{}", typed.snapshot());
+    }
+
     /// The end of the daemon's log, for what went wrong.
     pub fn logs(&self) -> String {
         let mut files: Vec<PathBuf> = std::fs::read_dir(self.env.claustre_home().join("logs"))
