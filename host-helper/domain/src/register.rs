@@ -73,6 +73,11 @@ impl<T> Register<T> {
         self.written.as_ref().map(|(value, _)| value)
     }
 
+    /// When and where it was written last, if ever.
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.written.as_ref().map(|(_, stamp)| *stamp)
+    }
+
     /// The number that the next edit of this field carries.
     pub fn next_edit(&self) -> u32 {
         self.written

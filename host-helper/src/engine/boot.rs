@@ -5,7 +5,7 @@ use claustre_domain::{
     recovery::{Observed, recover},
     session::{Session, recover_asks},
 };
-use claustre_protocol::rpc::Fault;
+use claustre_protocol::{rpc::Fault, time::Timestamp};
 
 use super::Engine;
 use crate::{
@@ -69,7 +69,7 @@ pub fn know(engine: &Engine, session: &Session) -> Result<KnownSession, Fault> {
         claude_session_id: session.claude_session_id.get().cloned(),
         transcript_path: session.transcript_path.get().map(Into::into),
         client_pid: session.running_client().map(|client| client.pid),
-        launched_at: session.status().since,
+        launched_at: launched_at(session),
         asks: asks
             .iter()
             .filter_map(|ask| ask.asked.as_deref())
@@ -81,5 +81,17 @@ pub fn know(engine: &Engine, session: &Session) -> Result<KnownSession, Fault> {
                 since: asked.since,
             })
             .collect(),
+    })
+}
+
+/// No later than the running client was started: an end that is reported from before was another client's. Its status may be newer
+/// than a report of its end that is still to come.
+fn launched_at(session: &Session) -> Timestamp {
+    let started = session
+        .running_client()
+        .and_then(|_| session.client.stamp())
+        .map(|stamp| Timestamp::from_millis(stamp.hlc.reading.wall_ms));
+    started.map_or_else(Timestamp::default, |started| {
+        started.min(session.status().since)
     })
 }

@@ -156,6 +156,8 @@ impl Typist<'_> {
             typed: typed.clone(),
         })?;
         self.tracks().remove(&waiting.id);
+        // Storing takes its time, and the client may have ended meanwhile: then its launcher, or a shell, would read the text.
+        self.foreground(session, ready.client)?;
         let (begin, end) = PASTE;
         self.write(&ready.pane, &[begin, text.as_bytes(), end].concat())?;
         self.tracks().entry(waiting.id).or_default().is_whole = true;

@@ -18,6 +18,7 @@ use claustre_protocol::{
     ids::SessionId,
     rpc::Fault,
     status::{ClaudeStatus, Source},
+    time::Timestamp,
 };
 
 use super::{Engine, Order, lanes::Lane, reports::Input};
@@ -34,6 +35,8 @@ pub(super) const LOOK_AGAIN_MS: i64 = 100;
 
 /// How long an order that was under way when the daemon ended may take to show: then it is looked at what became of it.
 const SHOWS_AFTER_MS: i64 = 3_000;
+/// How often a tab that was ordered a moment ago is waited for.
+const LOOKS_FOR_TAB: u32 = 4;
 /// How often it is looked at whether a client that was told to restart ends, before it is told once more.
 const LOOKS_AT_RESTART: u32 = 10;
 
@@ -185,18 +188,25 @@ impl Effects {
         let Some(worktree) = session.worktree.get() else {
             return Ran::Done(Vec::new());
         };
-        if pending.started_before {
-            // A tab that was ordered before a crash may just be coming: a second one would only say that it runs already.
-            if self.launchers.is_running(session.id) {
-                return Ran::Done(Vec::new());
-            }
-            if pending.attempts == 0 {
-                return Ran::Later {
-                    after_ms: SHOWS_AFTER_MS,
-                    why: "its tab was ordered before the daemon ended, and may be coming".into(),
-                };
-            }
-        } else if let Err(later) = self.begin(pending) {
+        // A second tab would only say that the session runs already.
+        if self.launchers.is_running(session.id) {
+            return Ran::Done(Vec::new());
+        }
+        let is_new = session.pane.stamp().is_some_and(|stamp| {
+            let opened = Timestamp::from_millis(stamp.hlc.reading.wall_ms);
+            let now = self.engine.host.now();
+            // Also where the clock was set back since: then only for so often.
+            now.millis_since(opened) < SHOWS_AFTER_MS && pending.attempts < LOOKS_FOR_TAB
+        });
+        let is_in_doubt = pending.started_before && pending.attempts == 0;
+        if is_new || is_in_doubt {
+            return Ran::Later {
+                after_ms: SHOWS_AFTER_MS,
+                why: "its tab was ordered a moment ago, or before the daemon ended, and may be coming"
+                    .into(),
+            };
+        }
+        if let Err(later) = self.begin(pending) {
             return later;
         }
         let order = PaneOrder {

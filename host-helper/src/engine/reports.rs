@@ -154,6 +154,8 @@ struct Attending {
 const PAGE: usize = 500;
 /// How long the thread waits for the outcome of its orders before it looks again; only while some are under way.
 const LOOK_AT_OUTCOMES: Duration = Duration::from_millis(100);
+/// The same while a reporter waits for such an outcome.
+const LOOK_AT_HELD: Duration = Duration::from_millis(2);
 /// No look is further away than this: one that seems to be was planned before the clock was set back.
 const FURTHEST_LOOK: Duration = Duration::from_secs(6);
 
@@ -191,7 +193,7 @@ struct Flight {
     orders: usize,
     /// Nothing of one was stored: what the agent adapter believes of the session is not what the log says.
     failed: bool,
-    /// Reports that came since then.
+    /// Reports that wait for these orders: they came since then, or mean nothing if all is stored.
     held: Vec<(Box<Report>, Arrival, ReportReply)>,
 }
 
@@ -229,7 +231,16 @@ impl Reports {
             let left = at.millis_since(self.engine.host.now()).unsigned_abs() + 1;
             Duration::from_millis(left).min(FURTHEST_LOOK)
         });
-        let outcomes = (!self.under_way.is_empty()).then_some(LOOK_AT_OUTCOMES);
+        let holds = self
+            .under_way
+            .values()
+            .any(|flight| !flight.held.is_empty());
+        let soon = if holds {
+            LOOK_AT_HELD
+        } else {
+            LOOK_AT_OUTCOMES
+        };
+        let outcomes = (!self.under_way.is_empty()).then_some(soon);
         planned.into_iter().chain(outcomes).min()
     }
 
@@ -321,6 +332,19 @@ impl Reports {
                 }));
             }
             _ => {}
+        }
+        let is_under_way = |flight: &Flight| flight.orders > 0;
+        if commands.is_empty()
+            && self
+                .under_way
+                .get(&report.session)
+                .is_some_and(is_under_way)
+        {
+            // It may mean nothing only because of what is not stored yet, such as itself when it came first: it is heard again then.
+            self.send_each(counted, "hook");
+            let flight = self.under_way.entry(report.session).or_default();
+            flight.held.push((report, arrival, reply));
+            return;
         }
         let waits_for = waits_for.filter(|_| arrival == Arrival::Connected);
         let attended = waits_for.map(|ask| {
