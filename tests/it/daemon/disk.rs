@@ -33,15 +33,10 @@ fn a_full_disk_is_said_the_daemon_survives_and_nothing_is_lost() {
     env.git_repo("shop");
     let script = env.write("story.sh", STORY);
     let mut command = env.command("unshare");
-    command.args(["--mount", "sh"]).arg(script);
-    if env.resolve("unshare".as_ref()).as_os_str().is_empty()
-        || !rustix::process::geteuid().is_root()
-    {
-        return skip(
-            "a_full_disk_is_said_the_daemon_survives_and_nothing_is_lost",
-            "only root can mount a small disk",
-        );
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
     }
+    command.args(["--mount", "sh"]).arg(script);
     command.stderr(std::process::Stdio::null());
     let result = env.run(command.env("NO_COLOR", "1"));
     if result.code == Some(77) || result.stderr.contains("unshare failed") {
