@@ -74,13 +74,35 @@ impl Store {
         path: &Path,
         ids: impl FnMut() -> Uuid + Send + 'static,
     ) -> Result<Self, StoreError> {
+        Self::open_with(path, Box::new(ids), true)
+    }
+
+    /// As [`Store::open`], for simulations: what is stored survives the process, but not the machine.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_unflushed(
+        path: &Path,
+        ids: impl FnMut() -> Uuid + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        Self::open_with(path, Box::new(ids), false)
+    }
+
+    fn open_with(
+        path: &Path,
+        mut ids: Box<dyn FnMut() -> Uuid + Send>,
+        is_flushed: bool,
+    ) -> Result<Self, StoreError> {
         let directory = path.parent().unwrap_or(Path::new("."));
         filesystem::prepare(directory, path)?;
         filesystem::refuse_network(directory, path)?;
         let mut connection = open::for_writing(path)?;
         let migrated_from = migrate::run(&mut connection, path)?;
-        open::write_log_ahead(&connection);
-        let mut ids: Box<dyn FnMut() -> Uuid + Send> = Box::new(ids);
+        if is_flushed {
+            open::write_log_ahead(&connection);
+        } else {
+            open::flush_nothing(&connection)?;
+        }
         let machine = machine(&connection, &mut ids)?;
         let (seq, hash) = transaction::chain_head(&connection, machine)?;
         let mut store = Self {

@@ -72,6 +72,13 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Leaves it to the system when anything reaches the disk.
+pub(super) fn flush_nothing(connection: &Connection) -> Result<(), StoreError> {
+    connection
+        .pragma_update(None, "synchronous", "OFF")
+        .map_err(StoreError::doing("opening the store"))
+}
+
 /// Makes the write-ahead log as long as it will become, with zeros, which SQLite takes for its end.
 ///
 /// Where a commit makes a file longer, the file system must make its own notes durable as well: such a commit takes up to eight
