@@ -489,10 +489,12 @@ impl Board {
         update(&mut self.model, msg)
     }
 
-    /// Presses keys, written as in the configuration, separated by blanks; `'text'` is typed. Gives all but ticks.
+    /// Draws and presses keys, one after the other, written as in the configuration, separated by blanks; `'text'` is
+    /// typed. Gives all but ticks.
     pub fn keys(&mut self, keys: &str) -> Vec<Effect> {
         let mut effects = Vec::new();
         for word in keys.split(' ').filter(|word| !word.is_empty()) {
+            self.buffer();
             match word.strip_prefix('\'') {
                 Some(text) => {
                     for character in text.chars() {

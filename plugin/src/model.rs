@@ -21,7 +21,7 @@ use std::{
 
 use claustre_protocol::{
     dashboard::{ProjectCard, SessionCard, TaskCard},
-    ids::{ProjectId, SessionId, TaskId},
+    ids::{AskId, ProjectId, SessionId, TaskId},
     time::Timestamp,
 };
 use uuid::Uuid;
@@ -167,6 +167,8 @@ pub struct Model {
     pub(crate) fast_due: Option<Timestamp>,
     pub(crate) slow_due: Option<Timestamp>,
     pub(crate) dirty: Cell<bool>,
+    /// The ask whose last line the newest frame showed, with all of its text there or scrolled past.
+    pub(crate) on_screen: Cell<Option<AskId>>,
 }
 
 impl Default for Model {
@@ -211,6 +213,7 @@ impl Model {
             fast_due: None,
             slow_due: None,
             dirty: Cell::new(true),
+            on_screen: Cell::new(None),
         }
     }
 

@@ -44,6 +44,7 @@ fn configure(model: &mut Model, settings: &DashboardSettings) {
 /// Takes one message; gives what is to be done.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
+    pages::note_frame(model);
     match msg {
         Msg::Key(key) => keys::press(model, key, &mut effects),
         Msg::Pasted(text) => texts::paste(model, &text),
@@ -56,6 +57,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }),
         Msg::Visible(visible) => {
             model.visible = visible;
+            model.on_screen.set(None);
             // Ticks that were asked for before may have been dropped meanwhile.
             model.fast_due = None;
             model.slow_due = None;
@@ -79,7 +81,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             }
         }
         Msg::Settings(settings) => configure(model, &settings),
-        Msg::Link(state) => link(model, state),
+        Msg::Link(state) => link(model, state, &mut effects),
         Msg::Tick(now) => clock::tick(model, now),
     }
     clock::schedule(model, &mut effects);
@@ -131,7 +133,7 @@ fn dashboard(model: &mut Model, update: DashboardUpdate, effects: &mut Vec<Effec
     model.touch();
 }
 
-fn link(model: &mut Model, state: LinkState) {
+fn link(model: &mut Model, state: LinkState, effects: &mut Vec<Effect>) {
     if model.link == state {
         return;
     }
@@ -143,6 +145,8 @@ fn link(model: &mut Model, state: LinkState) {
     model.touch();
     if model.link == LinkState::Up {
         forms::connected(model);
+        pages::load_ask(model, effects);
+        pages::wrap_again(model);
         return;
     }
     // No answer will come any more to what was asked over the old link.
@@ -167,6 +171,9 @@ fn link(model: &mut Model, state: LinkState) {
                     prompt.error = no_answer();
                 }
             }
+            Overlay::Ask(view) if view.text().cut => {
+                view.error = Some("the connection broke".into());
+            }
             Overlay::Help(_)
             | Overlay::Ask(_)
             | Overlay::Details(_)
@@ -177,6 +184,7 @@ fn link(model: &mut Model, state: LinkState) {
             Overlay::Confirm(confirm) => confirms::blame(confirm, "the connection broke"),
         }
     }
+    pages::wrap_again(model);
     if orders > 0 {
         model.complain(
             "The connection broke before the daemon answered",

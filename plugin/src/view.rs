@@ -9,6 +9,7 @@ mod head;
 mod overlay;
 mod paint;
 mod projects;
+pub(crate) mod shown;
 mod tasks;
 
 use ratatui_core::{buffer::Buffer, layout::Rect};
@@ -27,6 +28,7 @@ use paint::Painter;
 /// [`Model::needs_redraw`] is false until something changes.
 pub fn view(model: &Model, buffer: &mut Buffer) {
     model.dirty.set(false);
+    model.on_screen.set(None);
     buffer.reset();
     let mut painter = Painter::new(buffer, &model.theme, &model.marks);
     let areas = model.areas();
@@ -45,6 +47,7 @@ pub fn view(model: &Model, buffer: &mut Buffer) {
     }
     overlay::draw(model, &mut painter);
     head::bottom(model, &mut painter);
+    model.on_screen.set(shown::ask_in_full(model));
 }
 
 /// Is a pane of this size large enough to draw into?

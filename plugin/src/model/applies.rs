@@ -174,7 +174,18 @@ impl Model {
             Needs::AnyProject => "There is no project yet: press a to add one.",
             Needs::ProjectSide => "Select a project or a session first.",
             Needs::Openable => "Nothing is selected.",
-            Needs::Permission => "Nothing here waits to be allowed.",
+            Needs::Permission => match self.acting_ask() {
+                Some((_, ask)) if ask.answered => {
+                    "It was answered; Claude has not taken the answer yet."
+                }
+                Some((_, ask)) if ask.kind != AskKind::Question && !ask.answerable => {
+                    match self.scope() {
+                        Scope::Ask => "Answer it in its tab (Enter goes there).",
+                        _ => "Answer it in its tab (Enter, and Enter again, goes there).",
+                    }
+                }
+                Some(_) | None => "Nothing here waits to be allowed.",
+            },
             Needs::Question | Needs::Options => "Nothing here asks a question.",
             Needs::OpenSession => "No open session is selected.",
             Needs::InboxItems => "Nothing needs you.",

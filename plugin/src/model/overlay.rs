@@ -2,7 +2,7 @@
 
 use claustre_protocol::{
     ids::{AskId, SessionId, SubtaskId, TaskId},
-    model::Subtask,
+    model::{Ask, Subtask},
     request::Request,
     time::Timestamp,
 };
@@ -82,6 +82,8 @@ pub struct Page {
     pub top: usize,
     /// Columns of the left column.
     pub label_width: u16,
+    /// Columns it was laid out for, the left one included.
+    pub columns: u16,
 }
 
 /// What a session asks, in full.
@@ -91,10 +93,35 @@ pub struct AskView {
     pub session: SessionId,
     /// What is shown here; an answer names it.
     pub ask: AskId,
+    /// What its card says; only the beginning where [`Ask::cut`].
+    pub card: Ask,
+    /// All of it, once it came, where the card has only the beginning.
+    pub whole: Option<Ask>,
+    /// Why the rest did not come.
+    pub error: Option<String>,
+    /// Joins the answer with the rest.
+    pub ticket: u64,
     /// Its lines.
     pub page: Page,
+    /// Whether a frame showed its end since this was opened; it is not allowed before.
+    pub end_seen: bool,
     /// Was it answered elsewhere?
     pub gone: bool,
+}
+
+impl AskView {
+    /// Longest question that is shown here, in bytes.
+    pub const MOST: usize = 256 * 1024;
+
+    /// The most that is known of what is asked.
+    pub fn text(&self) -> &Ask {
+        self.whole.as_ref().unwrap_or(&self.card)
+    }
+
+    /// Whether the page has all of what is asked.
+    pub fn is_whole(&self) -> bool {
+        !self.text().cut && self.text().detail.len() <= Self::MOST
+    }
 }
 
 /// Everything about a task.
@@ -288,6 +315,8 @@ pub struct TextPrompt {
 pub struct Palette {
     /// What is searched.
     pub query: Editor,
+    /// The ask that was in full on the screen when this was opened over it.
+    pub read: Option<AskId>,
     /// What was found, the best first.
     pub found: Vec<&'static Entry>,
     /// The selected row.

@@ -1,7 +1,7 @@
 //! Keys over the panels.
 
 use claustre_protocol::{
-    ids::SessionId,
+    ids::{AskId, SessionId},
     model::InboxItem,
     request::{Decision, Named, Nothing, Request, TaskMove},
 };
@@ -113,8 +113,8 @@ pub(super) fn main(model: &mut Model, intent: Intent, effects: &mut Vec<Effect>)
             Panel::Detail | Panel::Tasks => Panel::Tasks,
         }),
         Intent::Open => open(model, effects),
-        Intent::Approve => decide(model, true, effects),
-        Intent::Deny => decide(model, false, effects),
+        Intent::Approve => allow(model, read_here(model), effects),
+        Intent::Deny => deny(model),
         Intent::Message => {
             if let Some(session) = model.current_session() {
                 let (id, branch) = (session.id, session.branch.clone());
@@ -165,7 +165,7 @@ pub(super) fn main(model: &mut Model, intent: Intent, effects: &mut Vec<Effect>)
         }
         Intent::Details => match (model.current_task(), model.current_session()) {
             // Only a session without a task has no more than its question to show.
-            (None, Some(session)) => pages::open_ask(model, session.id),
+            (None, Some(session)) => pages::open_ask(model, session.id, effects),
             (Some(_), _) | (None, None) => pages::open_details(model, effects),
         },
         Intent::OpenPullRequest => {
@@ -190,6 +190,7 @@ pub(super) fn main(model: &mut Model, intent: Intent, effects: &mut Vec<Effect>)
         Intent::Palette => {
             let palette = Palette {
                 query: Editor::line(""),
+                read: read_here(model),
                 found: texts::search(model, ""),
                 index: 0,
                 top: 0,
@@ -224,6 +225,8 @@ pub(super) fn push(model: &mut Model, overlay: Overlay) {
 /// Takes the topmost thing away.
 pub(super) fn pop(model: &mut Model) {
     model.overlays.pop();
+    // What is uncovered may have been laid out for another size.
+    pages::wrap_again(model);
     model.touch();
 }
 
@@ -306,7 +309,7 @@ fn open_session(model: &mut Model, id: SessionId, effects: &mut Vec<Effect>) {
         .get(&id)
         .is_some_and(|session| session.ask.is_some());
     if asks {
-        pages::open_ask(model, id);
+        pages::open_ask(model, id, effects);
     } else {
         focus_tab(model, id, effects);
     }
@@ -318,22 +321,50 @@ pub(super) fn focus_tab(model: &mut Model, id: SessionId, effects: &mut Vec<Effe
     ask(model, effects, request, After::Quiet, Some(id.uuid()));
 }
 
-/// Allows or refuses what is asked here and now.
-pub(super) fn decide(model: &mut Model, allow: bool, effects: &mut Vec<Effect>) {
+/// The ask that was in full in the newest frame and is still drawn in full now.
+fn read_here(model: &Model) -> Option<AskId> {
+    let now = crate::view::shown::ask_in_full(model)?;
+    (model.on_screen.get() == Some(now)).then_some(now)
+}
+
+/// Allows what is asked if all of it was read: in the panel (`read`), or to its end on its page. Opens the page if
+/// it was not.
+pub(super) fn allow(model: &mut Model, read: Option<AskId>, effects: &mut Vec<Effect>) {
     let Some((session, question)) = model.acting_ask() else {
         return;
     };
     let (id, title) = (question.id, question.title.clone());
-    if !allow {
-        texts::open(
-            model,
-            TextKind::Deny,
-            session.uuid(),
-            Some(id),
-            "Deny: why?".into(),
-            title,
-        );
-        return;
+    match model.overlays.last() {
+        Some(Overlay::Ask(view)) => {
+            if !view.is_whole() {
+                let why = match &view.error {
+                    _ if !view.text().cut => {
+                        "It is too long to be read here: answer it in its tab (Enter goes there)."
+                    }
+                    Some(_) => {
+                        "Its rest could not be read: answer it in its tab (Enter goes there)."
+                    }
+                    None => "Its rest is still being read.",
+                };
+                model.say(why);
+                return;
+            }
+            if !view.end_seen {
+                model.say("Scroll to the end first.");
+                return;
+            }
+        }
+        // The inbox shows one line of it.
+        Some(_) => {
+            pages::open_ask(model, session, effects);
+            return;
+        }
+        None => {
+            if read != Some(id) || crate::view::shown::ask_in_full(model) != read {
+                pages::open_ask(model, session, effects);
+                return;
+            }
+        }
     }
     let request = Request::SessionApprove(Decision {
         of: session.to_string(),
@@ -346,6 +377,22 @@ pub(super) fn decide(model: &mut Model, allow: bool, effects: &mut Vec<Effect>) 
     {
         pop(model);
     }
+}
+
+/// Asks why what is asked is refused.
+pub(super) fn deny(model: &mut Model) {
+    let Some((session, question)) = model.acting_ask() else {
+        return;
+    };
+    let (id, title) = (question.id, question.title.clone());
+    texts::open(
+        model,
+        TextKind::Deny,
+        session.uuid(),
+        Some(id),
+        "Deny: why?".into(),
+        title,
+    );
 }
 
 /// What an inbox item is about, to find it again.

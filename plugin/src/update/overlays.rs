@@ -26,8 +26,8 @@ pub(super) fn run(model: &mut Model, scope: Scope, intent: Intent, effects: &mut
         Intent::Top => step(model, isize::MIN),
         Intent::Bottom => step(model, isize::MAX),
         Intent::Back => keys::pop(model),
-        Intent::Approve => keys::decide(model, true, effects),
-        Intent::Deny => keys::decide(model, false, effects),
+        Intent::Approve => keys::allow(model, None, effects),
+        Intent::Deny => keys::deny(model),
         Intent::Open => open(model, effects),
         Intent::Details => pages::open_details(model, effects),
         Intent::Message => answer_in_words(model),
@@ -145,7 +145,7 @@ fn open(model: &mut Model, effects: &mut Vec<Effect>) {
             if let Some(session) = model.current_session()
                 && session.ask.is_some()
             {
-                pages::open_ask(model, session.id);
+                pages::open_ask(model, session.id, effects);
             }
         }
         _ => {}

@@ -22,8 +22,6 @@ use crate::{
 
 /// Longest prompt that the page of a task shows, in bytes; a form shows all of it.
 const PROMPT_SHOWN: usize = 8 * 1024;
-/// Longest question that is shown in full, in bytes.
-const ASK_SHOWN: usize = 64 * 1024;
 /// Most lines of a timeline that are shown.
 const UPDATES_SHOWN: usize = 200;
 
@@ -38,7 +36,7 @@ pub(super) fn room(model: &Model) -> usize {
 }
 
 /// Shows what a session asks.
-pub(super) fn open_ask(model: &mut Model, session: SessionId) {
+pub(super) fn open_ask(model: &mut Model, session: SessionId, effects: &mut Vec<Effect>) {
     let Some(question) = model
         .data
         .sessions
@@ -50,11 +48,57 @@ pub(super) fn open_ask(model: &mut Model, session: SessionId) {
     let view = AskView {
         session,
         ask: question.id,
+        card: question,
+        whole: None,
+        error: None,
+        ticket: ticket(model),
         page: Page::default(),
+        end_seen: false,
         gone: false,
     };
     keys::push(model, Overlay::Ask(view));
+    load_ask(model, effects);
     wrap_again(model);
+}
+
+/// Asks for the whole of what is asked, where only its beginning is here.
+pub(super) fn load_ask(model: &mut Model, effects: &mut Vec<Effect>) {
+    let wanted = model.overlays.iter_mut().find_map(|overlay| match overlay {
+        Overlay::Ask(view) if !view.gone && view.text().cut => {
+            view.error = None;
+            Some((view.session, view.ticket))
+        }
+        _ => None,
+    });
+    let Some((session, ticket)) = wanted else {
+        return;
+    };
+    let request = Request::SessionAsks(Named {
+        of: session.to_string(),
+    });
+    if !ask(model, effects, request, After::Fill { ticket }, None) {
+        super::replies::blame(model, ticket, "the daemon is not connected");
+    }
+}
+
+/// Takes the whole of what is asked.
+pub(super) fn fill_ask(view: &mut AskView, asks: Vec<Ask>) {
+    match asks.into_iter().find(|found| found.id == view.ask) {
+        Some(found) if !found.cut => {
+            view.error = None;
+            view.whole = Some(found);
+        }
+        Some(_) => view.error = Some("the daemon has only its beginning".into()),
+        None => view.error = Some("it was answered or withdrawn meanwhile".into()),
+    }
+}
+
+/// Notes whether what the newest frame showed was the end of what is asked.
+pub(super) fn note_frame(model: &mut Model) {
+    let shown = model.on_screen.get();
+    if let Some(Overlay::Ask(view)) = model.overlays.last_mut() {
+        view.end_seen |= shown == Some(view.ask);
+    }
 }
 
 /// Shows everything about the selected task.
@@ -126,6 +170,7 @@ pub(super) fn open_help(model: &mut Model) {
 pub(super) fn refresh(model: &mut Model, touched: &[TaskId], effects: &mut Vec<Effect>) {
     let mut wanted = None;
     let mut steps = false;
+    let (mut ask_changed, mut asked_anew) = (false, false);
     let inbox = &model.data.inbox;
     for overlay in &mut model.overlays {
         match overlay {
@@ -136,6 +181,26 @@ pub(super) fn refresh(model: &mut Model, touched: &[TaskId], effects: &mut Vec<E
                     .get(&view.session)
                     .and_then(|card| card.ask.as_ref());
                 view.gone = now.is_none_or(|now| now.id != view.ask);
+                if let Some(now) = now.filter(|now| now.id == view.ask && **now != view.card) {
+                    let same = now.title == view.card.title
+                        && now.detail == view.card.detail
+                        && now.options == view.card.options
+                        && now.cut == view.card.cut;
+                    if !same {
+                        // Another text has not been read.
+                        view.whole = None;
+                        view.end_seen = false;
+                        view.page.top = 0;
+                        model.on_screen.set(None);
+                        asked_anew = true;
+                    }
+                    view.card = now.clone();
+                    if let Some(whole) = &mut view.whole {
+                        whole.answerable = now.answerable;
+                        whole.answered = now.answered;
+                    }
+                    ask_changed = true;
+                }
             }
             Overlay::Details(view) => {
                 if touched.contains(&view.task) {
@@ -175,6 +240,12 @@ pub(super) fn refresh(model: &mut Model, touched: &[TaskId], effects: &mut Vec<E
     if steps {
         load_steps(model, effects);
     }
+    if asked_anew {
+        load_ask(model, effects);
+    }
+    if ask_changed {
+        wrap_again(model);
+    }
     if matches!(model.overlays.last(), Some(Overlay::Inbox(_))) {
         super::overlays::step(model, 0);
     }
@@ -185,13 +256,7 @@ pub(super) fn wrap_again(model: &mut Model) {
     let columns = model.overlay_columns();
     let page = match model.overlays.last() {
         Some(Overlay::Help(_)) => Some(help_page(model, columns)),
-        Some(Overlay::Ask(view)) => model
-            .data
-            .sessions
-            .get(&view.session)
-            .and_then(|session| session.ask.as_ref())
-            .filter(|now| now.id == view.ask)
-            .map(|ask| ask_page(ask, columns)),
+        Some(Overlay::Ask(view)) => Some(ask_page(view, columns)),
         Some(Overlay::Details(view)) => view
             .detail
             .as_deref()
@@ -208,6 +273,7 @@ pub(super) fn wrap_again(model: &mut Model) {
         Some(_) | None => return,
     };
     page.top = shown.top;
+    page.columns = columns;
     *shown = page;
     super::overlays::step(model, 0);
     model.touch();
@@ -287,10 +353,11 @@ fn shortened(text: &str, limit: usize) -> (&str, Option<String>) {
     )
 }
 
-fn ask_page(question: &Ask, columns: u16) -> Page {
+fn ask_page(view: &AskView, columns: u16) -> Page {
+    let question = view.text();
     let mut writer = Writer::new(0, columns);
     writer.line(Tone::Strong, "", None, &question.title);
-    let (detail, rest) = shortened(&question.detail, ASK_SHOWN);
+    let (detail, rest) = shortened(&question.detail, AskView::MOST);
     let (detail, options) = told_once(question, detail);
     if !detail.trim().is_empty() {
         writer.blank();
@@ -304,6 +371,13 @@ fn ask_page(question: &Ask, columns: u16) -> Page {
             &format!("{rest}: go to the tab to read them all"),
         );
     }
+    if question.cut {
+        let (tone, why) = match &view.error {
+            Some(why) => (Tone::Error, format!("The rest could not be read: {why}")),
+            None => (Tone::Dim, "Loading the rest …".to_owned()),
+        };
+        writer.line(tone, "", None, &why);
+    }
     if !options.is_empty() {
         writer.blank();
         for (number, option) in (1..).zip(&options) {
@@ -311,6 +385,7 @@ fn ask_page(question: &Ask, columns: u16) -> Page {
         }
     }
     let advice = match question.kind {
+        _ if question.answered => Some("It was answered; Claude has not taken the answer yet."),
         _ if !question.answerable => {
             Some("It can be answered in its tab only: press Enter to go there.")
         }

@@ -40,7 +40,10 @@ pub(super) fn take(model: &mut Model, id: u64, outcome: Result<Value, Fault>) {
                 model.complain(fault.message.clone(), fault.hint());
             }
         }
-        (After::Fill { ticket }, Err(fault)) => blame(model, ticket, &sentence(&fault)),
+        (After::Fill { ticket }, Err(fault)) => {
+            blame(model, ticket, &sentence(&fault));
+            pages::wrap_again(model);
+        }
     }
 }
 
@@ -103,6 +106,7 @@ fn fill(model: &mut Model, ticket: u64, value: Value) {
     const UNREADABLE: &str = "The daemon's answer could not be read: are both of the same version?";
     let wanted = model.overlays.iter_mut().find(|overlay| match overlay {
         Overlay::Form(form) => form.ticket == ticket,
+        Overlay::Ask(view) => view.ticket == ticket,
         Overlay::Details(view) => view.ticket == ticket,
         Overlay::Steps(view) => view.ticket == ticket,
         Overlay::Confirm(confirm) => waits_for(confirm, ticket),
@@ -114,6 +118,9 @@ fn fill(model: &mut Model, ticket: u64, value: Value) {
                 form.fill(&detail.task);
             }
         }),
+        Some(Overlay::Ask(view)) => {
+            serde_json::from_value(value).map(|asks| pages::fill_ask(view, asks))
+        }
         Some(Overlay::Details(view)) => serde_json::from_value(value).map(|detail| {
             view.error = None;
             view.detail = Some(detail);
@@ -149,9 +156,10 @@ fn fill_steps(view: &mut StepsView, steps: Vec<Subtask>) {
 }
 
 /// Says where it was asked for why it did not come.
-fn blame(model: &mut Model, ticket: u64, why: &str) {
+pub(super) fn blame(model: &mut Model, ticket: u64, why: &str) {
     for overlay in &mut model.overlays {
         match overlay {
+            Overlay::Ask(view) if view.ticket == ticket => view.error = Some(why.to_owned()),
             Overlay::Form(form) if form.ticket == ticket => form.error = Some(why.to_owned()),
             Overlay::Details(view) if view.ticket == ticket => view.error = Some(why.to_owned()),
             Overlay::Steps(view) if view.ticket == ticket => view.error = Some(why.to_owned()),

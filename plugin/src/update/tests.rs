@@ -57,7 +57,7 @@ fn each_key_asks_for_what_it_says() {
         json!([{ "method": "session.approve", "params": { "of": s(1), "ask": ask_id(1), "text": null } }]),
     );
     check(
-        "i > y",
+        "i y > y",
         json!([{ "method": "session.approve", "params": { "of": s(1), "ask": ask_id(1), "text": null } }]),
     );
     check(
@@ -546,7 +546,7 @@ fn the_question_before_a_kill_says_when_the_branch_goes_too() {
 
 #[test]
 fn what_said_that_the_daemon_is_away_goes_when_it_is_back() {
-    let mut board = Board::busy(80, 24);
+    let mut board = Board::busy(120, 40);
     board.keys("j");
     board.send(Msg::Link(LinkState::Lost));
     board.keys("y");
@@ -585,6 +585,194 @@ fn next_in_need_goes_through_the_inbox_and_round() {
     );
     assert_eq!(places[4].1, Some(Row::Session(session_id(3))));
     assert_eq!(places[5], places[0]);
+}
+
+/// A board with this detail of the first ask, its session selected.
+fn asking(columns: u16, rows: u16, detail: &str, cut: bool) -> Board {
+    let mut board = Board::busy(columns, rows);
+    board.send(ask_with(1, detail, cut));
+    board.keys("j");
+    board
+}
+
+fn ask_with(number: u128, detail: &str, cut: bool) -> Msg {
+    let mut update = snapshot();
+    update.reset = false;
+    update.sessions.truncate(1);
+    let mut ask = permission(number);
+    ask.detail = detail.into();
+    ask.cut = cut;
+    update.sessions[0].ask = Some(ask);
+    Msg::Dashboard(update)
+}
+
+fn long() -> String {
+    (0..60)
+        .map(|line| format!("echo {line}\n"))
+        .collect::<String>()
+        + "git push --force"
+}
+
+fn allowed(number: u128) -> serde_json::Value {
+    json!({ "method": "session.approve", "params": { "of": session_id(1), "ask": ask_id(number), "text": null } })
+}
+
+#[test]
+fn what_is_whole_in_the_panel_is_allowed_at_once() {
+    let mut board = asking(120, 40, "Bash\nin /srv/wt\n\nrm -rf dist", false);
+    assert!(board.text().contains("y allow"), "{}", board.text());
+    assert_eq!(orders(&board.keys("y")), [allowed(1)]);
+}
+
+#[test]
+fn what_is_cut_in_the_panel_opens_its_page_and_is_allowed_after_its_end() {
+    let mut board = asking(120, 40, &long(), false);
+    assert!(!board.text().contains("git push"), "{}", board.text());
+    assert!(board.text().contains("y read all"), "{}", board.text());
+    assert_eq!(board.keys("y"), []);
+    assert_eq!(board.model.scope(), Scope::Ask);
+    assert!(
+        board.text().contains("y allow, after its end"),
+        "{}",
+        board.text()
+    );
+    assert_eq!(board.keys("y y"), []);
+    assert_eq!(said(&board), Some("Scroll to the end first."));
+    board.keys("G");
+    assert!(
+        board.text().contains("git push --force"),
+        "{}",
+        board.text()
+    );
+    // Read is read, also after scrolling back.
+    assert_eq!(orders(&board.keys("g y")), [allowed(1)]);
+}
+
+#[test]
+fn keys_that_come_faster_than_frames_do_not_count_as_reading() {
+    let mut board = asking(120, 40, &long(), false);
+    board.buffer();
+    for key in ['y', 'G', 'y'] {
+        let effects = board.send(Msg::Key(Key::char(key)));
+        assert!(
+            !effects
+                .iter()
+                .any(|effect| matches!(effect, Effect::Ask { .. }))
+        );
+    }
+    assert_eq!(orders(&board.keys("y")), [allowed(1)]);
+}
+
+#[test]
+fn the_wheel_reads_to_the_end_too() {
+    let mut board = asking(120, 40, &long(), false);
+    board.keys("y");
+    board.send(Msg::Mouse(Mouse::ScrollDown(5)));
+    assert_eq!(board.keys("y"), []);
+    board.send(Msg::Mouse(Mouse::ScrollDown(100)));
+    assert_eq!(orders(&board.keys("y")), [allowed(1)]);
+}
+
+#[test]
+fn the_palette_allows_only_what_was_read_under_it() {
+    let mut board = asking(120, 40, &long(), false);
+    assert_eq!(board.keys(": 'allow Enter"), []);
+    assert_eq!(board.model.scope(), Scope::Ask);
+    let short = "rm -rf dist";
+    let mut board = asking(120, 40, short, false);
+    assert_eq!(orders(&board.keys(": 'allow Enter")), [allowed(1)]);
+    let mut board = asking(120, 40, short, false);
+    board.keys(": 'allow");
+    board.send(ask_with(77, short, false));
+    assert_eq!(board.keys("Enter"), [], "another one was asked under it");
+}
+
+#[test]
+fn the_rest_of_what_is_asked_comes_from_the_daemon() {
+    let mut board = asking(120, 40, "echo 0", true);
+    let asked = board.keys("y");
+    assert_eq!(json!(orders(&asked)), named("session.asks", session_id(1)));
+    assert_eq!(board.keys("G y"), [], "the rest is not here");
+    let mut whole = permission(1);
+    whole.detail = long();
+    board.reply(&asked, json!([permission(9), whole]));
+    assert_eq!(board.keys("y"), [], "its end was not seen");
+    assert_eq!(orders(&board.keys("G y")), [allowed(1)]);
+}
+
+#[test]
+fn a_rest_that_does_not_come_is_never_allowed() {
+    let mut board = asking(120, 40, "echo 0", true);
+    let asked = board.keys("y");
+    board.reply(&asked, json!([permission(9)]));
+    assert!(
+        board.text().contains("The rest could not be read"),
+        "{}",
+        board.text()
+    );
+    assert_eq!(board.keys("G y"), []);
+    board.send(Msg::Link(LinkState::Lost));
+    let again = board.send(Msg::Link(LinkState::Up));
+    assert_eq!(orders(&again)[0]["method"], json!("session.asks"));
+}
+
+#[test]
+fn what_is_asked_instead_was_not_read() {
+    let mut board = asking(120, 40, &long(), false);
+    board.keys("y G");
+    board.buffer();
+    // The same id with another text, then another one.
+    board.send(ask_with(1, &(long() + " --all"), false));
+    assert_eq!(board.keys("y"), []);
+    board.keys("G");
+    board.send(ask_with(77, &long(), false));
+    assert_eq!(board.keys("y"), []);
+    // In the panel, between two frames.
+    let mut board = asking(120, 40, "rm -rf dist", false);
+    board.buffer();
+    board.send(ask_with(77, "rm -rf src", false));
+    let effects = board.send(Msg::Key(Key::char('y')));
+    assert!(
+        !effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Ask { .. }))
+    );
+}
+
+#[test]
+fn a_pane_made_smaller_cuts_what_could_be_allowed() {
+    let mut board = Board::busy(120, 40);
+    board.keys("j");
+    assert!(board.text().contains("y allow"), "{}", board.text());
+    board.send(Msg::Resized {
+        columns: 60,
+        rows: 18,
+    });
+    assert!(board.text().contains("y read all"), "{}", board.text());
+    assert_eq!(board.keys("y"), []);
+    assert_eq!(board.model.scope(), Scope::Ask);
+}
+
+#[test]
+fn what_is_scrolled_out_of_the_panel_is_not_allowed_from_it() {
+    let mut board = asking(120, 18, "a\nb\nc", false);
+    assert!(board.text().contains("y allow"), "{}", board.text());
+    board.keys("2 G");
+    assert_eq!(board.keys("y"), []);
+    assert_eq!(board.model.scope(), Scope::Ask);
+}
+
+#[test]
+fn what_only_its_tab_can_answer_says_so_and_a_refusal_needs_no_reading() {
+    let mut board = Board::busy(120, 40);
+    let mut update = snapshot();
+    update.sessions[0].ask.as_mut().unwrap().answerable = false;
+    board.send(Msg::Dashboard(update));
+    assert_eq!(board.keys("j y"), []);
+    assert!(said(&board).unwrap().contains("Answer it in its tab"));
+    let mut board = asking(120, 40, &long(), false);
+    board.keys("N");
+    assert_eq!(board.model.scope(), Scope::Text);
 }
 
 #[test]

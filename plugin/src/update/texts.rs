@@ -234,15 +234,21 @@ fn submit(model: &mut Model, effects: &mut Vec<Effect>) {
 }
 
 fn run_palette(model: &mut Model, effects: &mut Vec<Effect>) {
-    let chosen = match model.overlays.last() {
-        Some(Overlay::Palette(palette)) => palette.found.get(palette.index).copied(),
-        Some(_) | None => None,
+    let (chosen, read) = match model.overlays.last() {
+        Some(Overlay::Palette(palette)) => {
+            (palette.found.get(palette.index).copied(), palette.read)
+        }
+        Some(_) | None => (None, None),
     };
     keys::pop(model);
     if let Some(entry) = chosen {
         // What was selected may have changed while the palette was open.
         if model.applies(entry) {
-            keys::main(model, entry.intent, effects);
+            match entry.intent {
+                // The palette covers what is asked: what counts is what was read before.
+                Intent::Approve => keys::allow(model, read, effects),
+                intent => keys::main(model, intent, effects),
+            }
         } else {
             let why = model.refusal(entry);
             model.say(why);

@@ -2,6 +2,8 @@
 
 use claustre_protocol::{
     dashboard::{ProjectCard, SessionCard, TaskCard},
+    ids::AskId,
+    model::Ask,
     status::{TaskStatus, Word},
 };
 use ratatui_core::layout::Rect;
@@ -96,9 +98,7 @@ pub fn line_count(model: &Model) -> usize {
 /// Draws the lines.
 pub fn draw(model: &Model, painter: &mut Painter<'_>, area: Rect) {
     let lines = lines(model, area);
-    let top = model
-        .detail_top
-        .min(lines.len().saturating_sub(usize::from(area.height)));
+    let top = first_row(model, area, lines.len());
     let dim = painter.theme.dim;
     for (y, line) in (area.top()..area.bottom()).zip(lines.iter().skip(top)) {
         let taken = text::width(&line.right);
@@ -126,6 +126,78 @@ pub fn draw(model: &Model, painter: &mut Painter<'_>, area: Rect) {
     if hidden > 0 {
         painter.put(area.right() - 1, area.bottom() - 1, 1, below, dim);
     }
+}
+
+/// The first line that is drawn.
+fn first_row(model: &Model, area: Rect, count: usize) -> usize {
+    model
+        .detail_top
+        .min(count.saturating_sub(usize::from(area.height)))
+}
+
+/// Where the lines of what is asked begin: under the title.
+const ASK_AT: usize = 1;
+
+/// What the panel asks, where every line of it is drawn in full.
+pub fn ask_in_full(model: &Model) -> Option<AskId> {
+    let area = model.areas().detail;
+    let ask = model.current_session()?.ask.as_ref()?;
+    let (ask_lines, whole) = ask_lines(model, area, ask);
+    let end = ASK_AT + ask_lines.len();
+    let top = first_row(model, area, lines(model, area).len());
+    let bottom = area.bottom().min(super::head::free_rows(model));
+    let rows = usize::from(bottom.saturating_sub(area.y));
+    (whole && top <= ASK_AT && end <= top + rows).then_some(ask.id)
+}
+
+/// The lines of what is asked, and whether they are all of it: all where they fit the panel, else its beginning.
+fn ask_lines(model: &Model, area: Rect, ask: &Ask) -> (Vec<Line>, bool) {
+    let columns = area.width.saturating_sub(2);
+    let room = usize::from(area.height).saturating_sub(ASK_AT);
+    let title = format!("{} {}", model.marks.needs_you().glyph, ask.title);
+    let right = text::age(ask.since, model.now).as_str().to_owned();
+    let mut detail = ask.detail.trim();
+    if detail == ask.title.trim() {
+        detail = "";
+    }
+    // Only what the panel has room for is laid out: a question may be long.
+    let beginning = |text: &str, rows: usize| -> (String, bool) {
+        let mut rest = text.chars();
+        let beginning = rest.by_ref().take(rows * usize::from(columns)).collect();
+        (beginning, rest.next().is_none())
+    };
+    let indented = |text: &str| -> Vec<Line> {
+        let lines = text::wrap(text, columns.saturating_sub(2)).into_iter();
+        lines
+            .map(|line| Line::new(Tone::Text, format!("  {line}")))
+            .collect()
+    };
+    let (first, title_ends) = beginning(&title, room);
+    let (more, detail_ends) = beginning(detail, room);
+    if title_ends && detail_ends && !ask.cut {
+        let wrapped = text::wrap(&first, columns).into_iter();
+        let mut lines: Vec<_> = wrapped.map(|line| Line::new(Tone::Warning, line)).collect();
+        if !detail.is_empty() {
+            lines.extend(indented(&more));
+        }
+        if lines.len() <= room {
+            if let Some(title) = lines.first_mut() {
+                title.right = right;
+            }
+            return (lines, true);
+        }
+    }
+    let mut lines = vec![Line {
+        tone: Tone::Warning,
+        text: title,
+        right,
+    }];
+    if area.height >= 8 && !detail.is_empty() {
+        let limit = usize::from(area.height / 3).max(1);
+        lines.extend(indented(&more).into_iter().take(limit));
+        lines.push(Line::new(Tone::Dim, format!("  {}", model.marks.ellipsis)));
+    }
+    (lines, false)
 }
 
 fn lines(model: &Model, area: Rect) -> Vec<Line> {
@@ -161,7 +233,6 @@ fn session_lines(
     session: &SessionCard,
     task: Option<&TaskCard>,
 ) -> Vec<Line> {
-    let marks = &model.marks;
     let columns = area.width.saturating_sub(2);
     let roomy = area.height >= 8;
     let mut lines = Vec::new();
@@ -178,22 +249,7 @@ fn session_lines(
         }),
     }
     if let Some(ask) = &session.ask {
-        let mark = marks.needs_you();
-        lines.push(Line {
-            tone: Tone::Warning,
-            text: format!("{} {}", mark.glyph, ask.title),
-            right: text::age(ask.since, model.now).as_str().to_owned(),
-        });
-        let detail = ask.detail.trim();
-        if roomy && !detail.is_empty() && detail != ask.title.trim() {
-            let limit = usize::from(area.height / 3).max(1);
-            // Only the beginning is laid out: a question may be long.
-            let beginning: String = detail.chars().take(limit * usize::from(columns)).collect();
-            let wrapped = text::wrap(&beginning, columns.saturating_sub(2));
-            for line in wrapped.into_iter().take(limit) {
-                lines.push(Line::new(Tone::Text, format!("  {line}")));
-            }
-        }
+        lines.extend(ask_lines(model, area, ask).0);
     } else if !session.message.is_empty() {
         let limit = if roomy { 3 } else { 1 };
         let quoted = format!("\"{}\"", text::clean(&session.message));
@@ -230,7 +286,7 @@ fn session_lines(
     }
     place.push_str(&format!(
         " · {} {} {}",
-        session.base, marks.arrow, session.branch
+        session.base, model.marks.arrow, session.branch
     ));
     lines.push(Line::new(Tone::Dim, place));
     if let Some(url) = task.and_then(|task| task.pr_url.as_deref()) {

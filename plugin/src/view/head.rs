@@ -174,19 +174,10 @@ fn pieces(model: &Model) -> Vec<Piece> {
 
 /// Draws the last line: what just happened, else what the keys do now.
 pub fn bottom(model: &Model, painter: &mut Painter<'_>) {
-    let (name, tone) = headline(model);
-    let columns = painter.area().width;
     // What covers the panels has keys of its own, which must be seen while it is read or written in.
     let keys_stay = model.scope() != Scope::Main;
     let above = u16::from(keys_stay);
-    if tone != Tone::Text && text::width(&name) + 13 > columns {
-        // It must be read, and the first line has no room for it.
-        let toast = Toast {
-            text: name,
-            hint: String::new(),
-            kind: ToastKind::Failure,
-            until: None,
-        };
+    if let Some(toast) = headline_toast(model) {
         draw_toast(&toast, 1 + above, painter);
     }
     if keys_stay || model.toast.is_none() {
@@ -197,27 +188,45 @@ pub fn bottom(model: &Model, painter: &mut Painter<'_>) {
     }
 }
 
-/// Draws a toast so many rows above the last one.
-fn draw_toast(toast: &Toast, above: u16, painter: &mut Painter<'_>) {
-    let area = painter.area();
-    let (glyph, tone) = match toast.kind {
-        ToastKind::Failure => (painter.marks.task(TaskStatus::Error).glyph, Tone::Error),
-        ToastKind::Answer | ToastKind::News => (painter.marks.dot, Tone::Text),
+/// What must be read and has no room in the first line.
+fn headline_toast(model: &Model) -> Option<Toast> {
+    let (name, tone) = headline(model);
+    (tone != Tone::Text && text::width(&name) + 13 > model.size.0).then(|| Toast {
+        text: name,
+        hint: String::new(),
+        kind: ToastKind::Failure,
+        until: None,
+    })
+}
+
+/// Rows from the top that no toast covers.
+pub fn free_rows(model: &Model) -> u16 {
+    let (columns, rows) = model.size;
+    let above = u16::from(model.scope() != Scope::Main);
+    let taken = |toast: &Toast, above: u16| {
+        let lines = toast_lines(toast, columns).len();
+        u16::try_from(lines)
+            .unwrap_or(u16::MAX)
+            .saturating_add(above)
     };
-    let room = area.width.saturating_sub(4);
+    let headline = headline_toast(model).map_or(0, |toast| taken(&toast, 1 + above));
+    let toast = model.toast.as_ref().map_or(0, |toast| taken(toast, above));
+    rows.saturating_sub(headline.max(toast))
+}
+
+/// The lines of a toast, at most five.
+fn toast_lines(toast: &Toast, columns: u16) -> Vec<String> {
+    let room = columns.saturating_sub(4);
     let mut lines = match toast.kind {
         // News are told in full where they belong; they only have to be noticed here.
         ToastKind::News => vec![text::truncate(&toast.text, room, "…").into_owned()],
         ToastKind::Answer | ToastKind::Failure => text::wrap(&toast.text, room),
     };
     if !toast.hint.is_empty() {
-        let hint = text::wrap(
-            &format!("hint: {}", toast.hint),
-            area.width.saturating_sub(4),
-        );
+        let hint = text::wrap(&format!("hint: {}", toast.hint), room);
         let joined = lines.last().map_or(0, |line| text::width(line));
         match (lines.last_mut(), hint.as_slice()) {
-            (Some(last), [only]) if joined + text::width(only) + 6 < area.width => {
+            (Some(last), [only]) if joined + text::width(only) + 6 < columns => {
                 last.push_str("   ");
                 last.push_str(only);
             }
@@ -225,6 +234,17 @@ fn draw_toast(toast: &Toast, above: u16, painter: &mut Painter<'_>) {
         }
     }
     lines.truncate(5);
+    lines
+}
+
+/// Draws a toast so many rows above the last one.
+fn draw_toast(toast: &Toast, above: u16, painter: &mut Painter<'_>) {
+    let area = painter.area();
+    let (glyph, tone) = match toast.kind {
+        ToastKind::Failure => (painter.marks.task(TaskStatus::Error).glyph, Tone::Error),
+        ToastKind::Answer | ToastKind::News => (painter.marks.dot, Tone::Text),
+    };
+    let lines = toast_lines(toast, area.width);
     let count = u16::try_from(lines.len()).unwrap_or(1);
     let top = area.height.saturating_sub(count + above);
     painter.clear(ratatui_core::layout::Rect::new(0, top, area.width, count));
@@ -274,12 +294,18 @@ fn help_line(model: &Model, painter: &mut Painter<'_>) {
         } else {
             key
         };
-        let wide = text::width(&key) + 1 + text::width(entry.label) + 2;
+        let label = match (entry.intent, scope) {
+            (crate::keymap::Intent::Approve, _) if super::shown::allows(model) => entry.label,
+            (crate::keymap::Intent::Approve, Scope::Ask) => "allow, after its end",
+            (crate::keymap::Intent::Approve, _) => "read all",
+            _ => entry.label,
+        };
+        let wide = text::width(&key) + 1 + text::width(label) + 2;
         if x + wide + reserved > area.width {
             continue;
         }
         let used = painter.put(x, y, area.width, &key, strong);
-        painter.put(x + used + 1, y, area.width, entry.label, dim);
+        painter.put(x + used + 1, y, area.width, label, dim);
         x += wide;
     }
     if let Some(key) = last {

@@ -262,10 +262,19 @@ fn details_and_steps_come_from_the_daemon() {
     });
 }
 
+/// Allows what the first session asks, from its page where the panel has no room for it.
+fn allowed(board: &mut Board) -> Vec<crate::effect::Effect> {
+    let asked = board.keys("j y");
+    if asked.is_empty() {
+        return board.keys("y");
+    }
+    asked
+}
+
 #[test]
 fn toasts_and_failures() {
     check_after("toast_error", &|board| {
-        let asked = board.keys("j y");
+        let asked = allowed(board);
         let Some(crate::effect::Effect::Ask { id, .. }) = asked.first() else {
             panic!("nothing asked");
         };
@@ -285,7 +294,7 @@ fn toasts_and_failures() {
         board.send(Msg::Link(LinkState::Mismatch(sentence.into())));
     });
     check_after("pending", &|board| {
-        board.keys("j y");
+        allowed(board);
     });
 }
 
