@@ -21,6 +21,7 @@ use claustre::{
     paths::Paths,
     store::{PendingEffect, Reader, Store},
 };
+use claustre_protocol::hook::ReportBody;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::{
@@ -176,8 +177,24 @@ impl Daemon {
     }
 
     /// The reports' thread takes one input.
-    pub fn report(&self) {
+    pub fn report(&self, world: &World) {
         let input = self.queue.borrow_mut().pop_front();
+        if let Some(Input::Report {
+            report, arrival, ..
+        }) = &input
+        {
+            world.log(|| {
+                let kind = match &report.body {
+                    ReportBody::Hook(hook) => hook["hook_event_name"].to_string(),
+                    other => format!("{other:?}"),
+                };
+                format!(
+                    "report {kind} of {} from {} ms ago ({arrival:?})",
+                    report.session.short(),
+                    world.now().millis_since(report.at)
+                )
+            });
+        }
         // It wakes by itself while orders are under way.
         self.reports
             .borrow_mut()

@@ -581,8 +581,8 @@ impl World {
         self.take_answers();
         match self.random.below(30) {
             0..=5 if daemon.has_work() => daemon.write(self.random.below(6)),
-            0..=9 if daemon.has_input() => daemon.report(),
-            6..=9 => daemon.report(),
+            0..=9 if daemon.has_input() => daemon.report(self),
+            6..=9 => daemon.report(self),
             10..=13 if self.depth.get() < DEEPEST && !daemon.ready.borrow().is_empty() => {
                 daemon.run_effect(self);
             }
@@ -662,7 +662,8 @@ impl World {
                     hook.state = HookState::Waiting(waiting);
                     true
                 }
-                Ok(Err(_)) | Err(TryRecvError::Closed) => {
+                refused @ (Ok(Err(_)) | Err(TryRecvError::Closed)) => {
+                    self.log(|| format!("a report of {} is not taken: {refused:?}", hook.place));
                     hook.state = HookState::New;
                     hook.is_ask || self.spool(&hook)
                 }
