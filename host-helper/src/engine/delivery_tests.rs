@@ -35,6 +35,8 @@ enum Behaviour {
     TakesNothing,
     /// It shows what is typed but Enter does nothing.
     IgnoresEnter,
+    /// A key takes effect only after its screen was read a few times.
+    Slow,
 }
 
 /// What is on the screen.
@@ -51,6 +53,8 @@ struct Bench {
     shown: Shared<Shown>,
     paused: Shared<bool>,
     held: Shared<String>,
+    /// A slow client clears its box when its screen was read so often.
+    clears_in: Shared<Option<u32>>,
     /// A paste that was begun and not ended.
     open_paste: Shared<Option<String>>,
     /// The prompts that the client took.
@@ -171,6 +175,7 @@ impl Bench {
             shown: Shared::new(Shown::Box),
             paused: Shared::new(false),
             held: Shared::default(),
+            clears_in: Shared::default(),
             open_paste: Shared::default(),
             taken: Shared::default(),
             pastes: Shared::new(0),
@@ -283,7 +288,9 @@ impl Bench {
 
     fn type_bytes(&self, bytes: &[u8]) {
         let (begin, end) = PASTE;
-        if bytes == CLEAR_LINE {
+        if bytes == CLEAR_LINE && self.behaviour == Behaviour::Slow {
+            self.clears_in.set(self.clears_in.get().or(Some(5)));
+        } else if bytes == CLEAR_LINE {
             self.held.borrow().clear();
         } else if bytes == b"\r" {
             *self.enters.borrow() += 1;
@@ -330,6 +337,14 @@ impl Multiplexer for Bench {
 
     fn read(&self, _: &PaneFacts) -> Result<String, PortError> {
         self.called();
+        match self.clears_in.get() {
+            Some(0) => {
+                self.held.borrow().clear();
+                self.clears_in.set(None);
+            }
+            Some(left) => self.clears_in.set(Some(left - 1)),
+            None => {}
+        }
         Ok(match self.shown.get() {
             Shown::Box => format!(
                 "❯ Earlier\n● Yes.\n\n────────\n❯ {}\n────────\n  ? for shortcuts",
@@ -500,6 +515,14 @@ fn a_text_that_stands_in_the_box_gets_enter_and_is_never_typed_again() {
     assert!(bench.enters.get() > 3);
     assert!(bench.stuck.get() > 0, "a person is told");
     assert!(bench.asked.borrow().is_empty(), "it is known where it is");
+}
+
+#[test]
+fn what_stood_in_the_box_of_a_slow_client_is_gone_before_anything_is_typed() {
+    let bench = Bench::new(Behaviour::Slow, "Go on");
+    bench.held.set("Think about it,".into());
+    bench.attempts();
+    assert_eq!(*bench.taken.borrow(), ["Go on"]);
 }
 
 #[test]

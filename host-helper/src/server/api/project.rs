@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use claustre_domain::command::{Command, ProjectCommand};
+use claustre_domain::{
+    command::{Command, ProjectCommand},
+    project::is_valid_name,
+};
 use claustre_protocol::{
     ids::ProjectId,
     model::Project,
@@ -166,6 +169,10 @@ impl Api {
 
     /// Refuses a repository that a project has already, under whatever path: its tasks would get into each other's way.
     async fn refuse_second_name(&self, root: PathBuf, name: String) -> Result<(), Fault> {
+        // A name that cannot be one is refused for that, by the domain.
+        if !is_valid_name(&name) {
+            return Ok(());
+        }
         let machine = self.engine.machine;
         let known: Vec<(String, String)> = self
             .engine
