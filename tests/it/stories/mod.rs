@@ -6,7 +6,6 @@ mod delivered;
 mod demo;
 mod hooks;
 mod killed_and_resumed;
-mod kills;
 mod launched_first;
 mod link_held;
 mod pull_request;
