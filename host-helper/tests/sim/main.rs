@@ -17,11 +17,12 @@
 //!
 //! Checked only with `CLAUSTRE_SIM_STRICT`, and where a single thing goes wrong ([`kinds`]), because under many faults at once some
 //! seeds still fail: that each session's status is true in the end, that no second tab is opened for a session, that a message
-//! to an idle client is confirmed, and that everything comes to rest. Two causes are known, and are the engine's: the start of a
-//! client is dated by when it was stored, not by when its launcher reported it, so that a start that comes late from the spool
-//! hides the end that followed it (seed 19), or puts a session that was idle since back to starting (seed 32). Others may be the
-//! simulation's: `engine::starting`, which gives up silent launchers, and the client's registry, which finds what no hook reported,
-//! are not part of this world.
+//! to an idle client is confirmed, and that everything comes to rest. Known causes: a client's start and end that
+//! were heard while the disk was full, and stored neither, mean nothing when they come again (seed 19); after a restart of the daemon
+//! the adapter does not remember the hooks of a client whose start is still in the spool (seed 32); both leave the session starting.
+//! A tab whose launcher takes longer than three seconds to come is opened again (seed 8). Others may be the simulation's:
+//! `engine::starting`, which gives up silent launchers, and the client's registry, which finds what no hook reported, are not part
+//! of this world.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
